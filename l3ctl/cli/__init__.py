@@ -1,0 +1,1 @@
+"""Arguments, tables and exit codes. One small file per noun."""

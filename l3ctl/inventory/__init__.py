@@ -1,0 +1,1 @@
+"""The inventory: sources yield records, one schema validates them, ports come out."""

@@ -1,0 +1,1 @@
+"""Neighbours, routes, links and addresses. The only room that speaks netlink."""

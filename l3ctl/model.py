@@ -1,0 +1,210 @@
+"""What l3ctl talks about, as frozen value types. No I/O, standard library only.
+
+The same types hold what is wanted (``desired``) and what was found (``kernel``, ``xdp``, ``bgp``), so that one pure ``diff`` serves both.
+Link-layer addresses are canonical text: six lower-case hex bytes joined by colons.
+"""
+
+import enum
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+
+Prefix = IPv4Network | IPv6Network
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A MAC with everything billed to it."""
+
+    lladdr: str
+    link_local: IPv6Address
+    ipv6: tuple[IPv6Network, ...] = ()
+    ipv4: tuple[IPv4Address, ...] = ()
+
+    def prefixes(self) -> tuple[Prefix, ...]:
+        """Every billed network, IPv4 addresses as /32, in billing's order."""
+        return (*self.ipv6, *(IPv4Network(address) for address in self.ipv4))
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A guarded attachment: ``interface`` is the layer-3 netdev; the filter sits on ``guard``, on ``vlan_id`` where that is a trunk."""
+
+    name: str
+    interface: str
+    guard: str
+    vlan_id: int | None
+    hosts: tuple[Host, ...]
+
+
+class Mode(enum.StrEnum):
+    """Whether the filter's drops are carried out, or only counted."""
+
+    ENFORCE = "enforce"
+    AUDIT = "audit"
+
+
+class XdpMode(enum.StrEnum):
+    """How the filter attaches: ``auto`` is native on NICs and taps, generic on veth (native there costs the port's TCP 60%)."""
+
+    AUTO = "auto"
+    NATIVE = "native"
+    GENERIC = "generic"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What holds for every port of this router."""
+
+    gateway_ipv6: tuple[IPv6Address, ...]
+    gateway_ipv4: tuple[IPv4Address, ...]
+    mode: Mode = Mode.ENFORCE
+    source_guard: bool = False
+    router_solicitations_pass: bool = False
+    unknown_vlan_drop: bool = False
+    answer_rate: int = 100
+    """answers per second and port"""
+    answer_burst: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What the kernel says of a netdev. ``up`` means administratively up and with carrier."""
+
+    name: str
+    ifindex: int
+    lladdr: str
+    kind: str
+    admin_up: bool
+    up: bool
+    mtu: int
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayAddress:
+    """A gateway's link-local on a port, so that the router can speak as the gateway (ICMP errors, ping)."""
+
+    interface: str
+    address: IPv6Interface
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A permanent ARP or ND entry."""
+
+    interface: str
+    address: Address
+    lladdr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route through a host's link-local; an IPv4 one is ``via inet6``."""
+
+    interface: str
+    prefix: Prefix
+    next_hop: IPv6Address
+    metric: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortPolicy:
+    """What the filter knows of a port. ``hosts`` and ``gateways`` are sorted: two policies that mean the same compare equal."""
+
+    port: str
+    guard: str
+    vlan_id: int | None
+    router_lladdr: str
+    hosts: tuple[Host, ...]
+    gateways: tuple[Address, ...]
+    mode: Mode
+    source_guard: bool
+    router_solicitations_pass: bool
+    unknown_vlan_drop: bool
+    answer_rate: int
+    answer_burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A prefix to be in BGP, and the host's link-local it is reached by."""
+
+    prefix: Prefix
+    host: IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class PortState:
+    """All that exists, or should exist, for one port."""
+
+    policy: PortPolicy | None = None
+    addresses: frozenset[GatewayAddress] = frozenset()
+    neighbours: frozenset[Neighbour] = frozenset()
+    routes: frozenset[Route] = frozenset()
+    announcements: frozenset[Announcement] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A BGP session of this router's ExaBGP. ``next_hop`` is what announcements to this peer carry, for both families (RFC 8950)."""
+
+    address: Address
+    remote_as: int
+    local_address: Address
+    next_hop: Address
+    interface: str | None = None
+    """the link a session over link-local addresses runs on"""
+
+
+@dataclass(frozen=True, slots=True)
+class BgpSettings:
+    """What ExaBGP is told: one router, its peers, and the attributes every announcement carries."""
+
+    router_id: IPv4Address
+    local_as: int
+    peers: tuple[Peer, ...]
+    med: int = 0
+    hold_time: int = 90
+    """seconds"""
+    restart_time: int = 120
+    """seconds a peer keeps our routes while ExaBGP restarts (RFC 4724)"""
+
+
+Item = PortPolicy | GatewayAddress | Neighbour | Route | Announcement
+
+
+class Verb(enum.StrEnum):
+    """What a change does to its item; also the words of the log."""
+
+    ADD = "add"
+    REPLACE = "replace"
+    REMOVE = "remove"
+    ANNOUNCE = "announce"
+    WITHDRAW = "withdraw"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step of a plan."""
+
+    port: str
+    verb: Verb
+    item: Item
+    was: Item | None = None
+
+
+def format_lladdr(raw: bytes) -> str:
+    """Canonical text of a link-layer address: ``52:54:00:0a:00:0b``."""
+    return raw.hex(":")
+
+
+def parse_lladdr(text: str) -> bytes:
+    """The bytes of a canonical link-layer address."""
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def eui64_link_local(lladdr: str) -> IPv6Address:
+    """The link-local address a host forms from its MAC (RFC 4291, appendix A)."""
+    raw = parse_lladdr(lladdr)
+    interface_id = bytes([raw[0] ^ 0x02]) + raw[1:3] + b"\xff\xfe" + raw[3:]
+    return IPv6Address(b"\xfe\x80" + bytes(6) + interface_id)
