@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/*
+ * The first-hop guard: parse -> classify -> verdict -> count. Compiled by bcc, which rewrites map access in this file only; so every map
+ * and every look-up stands here, and the rules in the headers call them.
+ */
+#include "parse.h"
+
+BPF_ARRAY(ifs, struct netdev, MAX_IFINDEX);
+BPF_ARRAY(vlans, __u32, MAX_TRUNKS * 4096); /* [trunk * 4096 + VLAN id] -> port index, 0 is none */
+BPF_ARRAY(ports, struct port, MAX_PORTS);
+BPF_ARRAY(names, struct port_name, MAX_PORTS);
+BPF_ARRAY(budgets, __u64, MAX_PORTS); /* [port] -> theoretical arrival time of the next answer, in ns of the coarse clock */
+BPF_PERCPU_ARRAY(counters, __u64, MAX_PORTS * REASON_STRIDE);
+BPF_TABLE("hash", struct host_key, struct host, hosts, MAX_HOSTS);
+BPF_TABLE("hash", struct gateway_key, __u8, gateways, MAX_GATEWAYS);
+BPF_PERCPU_ARRAY(places, struct nd_place, 1);
+BPF_LPM_TRIE(prefixes, struct prefix_key, __u8, MAX_PREFIXES);
+
+/* The link-local billed to a MAC on this port, or NULL: not a host of this port. */
+static __always_inline const __u8 *find_host(const struct port *port, __u32 index, const __u8 *lladdr)
+{
+	if (equal_lladdr(port->lladdr, lladdr))
+		return port->link_local;
+	if (port->host_count < 2)
+		return NULL;
+	struct host_key key = {.port = index};
+	__builtin_memcpy(key.lladdr, lladdr, 6);
+	struct host *host = hosts.lookup(&key);
+	return host ? host->link_local : NULL;
+}
+
+/* IPv4 stands in the tables as ::ffff:a.b.c.d; an IPv6 packet that spells its address so must not pass for it. */
+static __always_inline bool is_v4_mapped(const __u32 *word)
+{
+	return !(word[0] | word[1]) && word[2] == swap32(0xffff);
+}
+
+static __always_inline bool is_billed(__u32 index, const __u8 *lladdr, const __u32 *address)
+{
+	struct prefix_key key = {.prefix_length = PREFIX_KEY_BITS + 128, .port = index};
+	__builtin_memcpy(key.lladdr, lladdr, 6);
+	__builtin_memcpy(key.address, address, 16);
+	return prefixes.lookup(&key) != NULL;
+}
+
+static __always_inline bool is_billed_ipv6(const struct port *port, __u32 index, const __u8 *lladdr, const __u8 *address)
+{
+	__u32 word[4], prefix[4], mask[4];
+	__builtin_memcpy(word, address, 16);
+	__builtin_memcpy(prefix, port->prefix, 16);
+	__builtin_memcpy(mask, port->prefix_mask, 16);
+	if (!(((word[0] & mask[0]) ^ prefix[0]) | ((word[1] & mask[1]) ^ prefix[1]) | ((word[2] & mask[2]) ^ prefix[2]) |
+	      ((word[3] & mask[3]) ^ prefix[3])) &&
+	    mask[0] && equal_lladdr(port->lladdr, lladdr))
+		return true;
+	return !is_v4_mapped(word) && is_billed(index, lladdr, word);
+}
+
+static __always_inline bool is_billed_ipv4(const struct port *port, __u32 index, const __u8 *lladdr, __u32 address)
+{
+	if (address == port->address && equal_lladdr(port->lladdr, lladdr))
+		return true;
+	__u32 mapped[4] = {0, 0, swap32(0xffff), address};
+	return is_billed(index, lladdr, mapped);
+}
+
+static __always_inline bool is_gateway(__u32 index, const __u32 *address)
+{
+	struct gateway_key key = {.port = index};
+	__builtin_memcpy(key.address, address, 16);
+	return gateways.lookup(&key) != NULL;
+}
+
+static __always_inline bool is_gateway_ipv6(__u32 index, const __u8 *address)
+{
+	__u32 word[4];
+	__builtin_memcpy(word, address, 16);
+	return !is_v4_mapped(word) && is_gateway(index, word);
+}
+
+static __always_inline bool is_gateway_ipv4(__u32 index, __u32 address)
+{
+	__u32 mapped[4] = {0, 0, swap32(0xffff), address};
+	return is_gateway(index, mapped);
+}
+
+#include "arp.h"
+#include "guard.h"
+#include "nd.h"
+#include "reply.h"
+
+/* One counted exit for everything that is not ordinary traffic. */
+static __always_inline void count(__u32 index, __u32 reason)
+{
+	__u32 cell = index * REASON_STRIDE + reason;
+	__u64 *counter = counters.lookup(&cell);
+	if (counter)
+		*counter += 1;
+}
+
+/*
+ * Generic cell rate algorithm: one number a port, no division. Two CPUs that answer the same port in the same moment may both see the old
+ * number; that is one answer too many a CPU, and costs no lock. Only frames that would be answered reach this clock, a flood of drops never.
+ */
+static __always_inline bool within_budget(const struct port *port, __u32 index)
+{
+	__u64 *arrival = budgets.lookup(&index);
+	if (!arrival)
+		return false;
+	__u64 now = bpf_ktime_get_coarse_ns();
+	__u64 next = *arrival > now ? *arrival : now;
+	if (next - now > port->answer_ahead)
+		return false;
+	*arrival = next + port->answer_interval;
+	return true;
+}
+
+/* The port a frame belongs to, as index; 0: none. */
+static __always_inline __u32 find_port(const struct netdev *netdev, __u16 vlan_id)
+{
+	if (vlan_id == UNTAGGED)
+		return netdev->untagged_port;
+	if (!netdev->trunk)
+		return 0;
+	__u32 cell = (netdev->trunk - 1) * 4096 + vlan_id;
+	__u32 *index = vlans.lookup(&cell);
+	return index ? *index : 0;
+}
+
+/*
+ * The verifier knows the offsets that each way through the parser ends with, and would follow every one of them through the loop over ND
+ * options: over a million steps. Numbers that were in a map are just numbers to it, and all ways are one from here on.
+ */
+static __always_inline bool merge_paths(struct frame *frame)
+{
+	__u32 only = 0;
+	struct nd_place *place = places.lookup(&only);
+	if (!place)
+		return false;
+	place->network = frame->network;
+	place->icmpv6 = frame->icmpv6;
+	place->type = frame->icmpv6_type;
+	place->header = nd_header_length(frame->icmpv6_type);
+	KEEP_POINTER(place);
+	frame->network = place->network & 0xff;
+	frame->icmpv6 = place->icmpv6 & 0x3fff;
+	frame->icmpv6_type = place->type;
+	frame->nd_header = place->header & 0xff;
+	return true;
+}
+
+int l3ctl_filter(struct xdp_md *context)
+{
+	struct frame frame = {
+		.data = (void *)(long)context->data,
+		.data_end = (void *)(long)context->data_end,
+	};
+	__u64 length = frame.data_end - frame.data;
+	asm volatile("" : "+r"(length)); /* a number from here on: else the compiler computes with the pointers, which the verifier forbids */
+	frame.length = length;
+
+	__u32 reason = parse_frame(&frame);
+	bool ordinary = reason == REASON_NONE && frame.kind < FRAME_ARP;
+#ifndef SOURCE_GUARD
+	if (ordinary)
+		return XDP_PASS;
+#endif
+
+	__u32 ifindex = context->ingress_ifindex;
+	struct netdev *netdev = ifs.lookup(&ifindex);
+	if (!netdev)
+		return XDP_PASS;
+	__u32 index = find_port(netdev, frame.vlan_id);
+	if (!index) {
+		if (ordinary || !(netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
+			return XDP_PASS;
+		count(0, REASON_UNKNOWN_PORT);
+		return XDP_DROP;
+	}
+	struct port *port = ports.lookup(&index);
+	if (!port)
+		return XDP_PASS;
+
+	if (reason == REASON_NONE && frame.kind == FRAME_ARP)
+		reason = arp_verdict(&frame, port, index);
+	else if (reason == REASON_NONE && frame.kind == FRAME_ND)
+		reason = merge_paths(&frame) ? nd_verdict(&frame, port, index) : REASON_ND_MALFORMED;
+#ifdef SOURCE_GUARD
+	else if (ordinary && port->flags & PORT_SOURCE_GUARD)
+		reason = source_verdict(&frame, port, index);
+	if (ordinary && reason == REASON_NONE)
+		return XDP_PASS;
+#endif
+
+	/* What is left without a reason is a router solicitation that may pass; it draws on the same budget as an answer. */
+	if ((reason == REASON_NONE || reason == REASON_ARP_ANSWER || reason == REASON_NS_ANSWER) && !within_budget(port, index))
+		reason = REASON_RATE_LIMIT;
+	if (reason == REASON_NONE)
+		return XDP_PASS;
+	count(index, reason);
+	if (port->flags & PORT_AUDIT)
+		return XDP_PASS;
+	if (reason == REASON_ARP_ANSWER)
+		return answer_arp(context, &frame, port);
+	if (reason == REASON_NS_ANSWER)
+		return answer_ns(context, &frame, port);
+	return XDP_DROP;
+}

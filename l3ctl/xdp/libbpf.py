@@ -1,0 +1,272 @@
+"""The few calls of libbpf that l3ctl needs, by ctypes: 10 MB in the agent where `import bcc` costs 74.
+
+Every call raises `OSError` with the kernel's errno; the rooms above translate it.
+"""
+
+import ctypes
+import errno
+import functools
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+BPF_PROG_TYPE_XDP = 6
+BPF_XDP = 37
+BPF_MAP_TYPE_PERCPU_ARRAY = 6
+XDP_FLAGS_SKB_MODE = 1 << 1
+XDP_FLAGS_DRV_MODE = 1 << 2
+BATCH = 4096
+
+
+class _MapCreateOpts(ctypes.Structure):
+    _fields_ = [
+        ("sz", ctypes.c_size_t),
+        ("btf_fd", ctypes.c_uint32),
+        ("btf_key_type_id", ctypes.c_uint32),
+        ("btf_value_type_id", ctypes.c_uint32),
+        ("btf_vmlinux_value_type_id", ctypes.c_uint32),
+        ("inner_map_fd", ctypes.c_uint32),
+        ("map_flags", ctypes.c_uint32),
+        ("map_extra", ctypes.c_uint64),
+        ("numa_node", ctypes.c_uint32),
+        ("map_ifindex", ctypes.c_uint32),
+    ]
+
+
+class _ProgLoadOpts(ctypes.Structure):
+    _fields_ = [
+        ("sz", ctypes.c_size_t),
+        ("attempts", ctypes.c_int),
+        ("expected_attach_type", ctypes.c_int),
+        ("prog_btf_fd", ctypes.c_uint32),
+        ("prog_flags", ctypes.c_uint32),
+        ("prog_ifindex", ctypes.c_uint32),
+        ("kern_version", ctypes.c_uint32),
+    ]
+
+
+class _LinkCreateOpts(ctypes.Structure):
+    _fields_ = [
+        ("sz", ctypes.c_size_t),
+        ("flags", ctypes.c_uint32),
+        ("iter_info", ctypes.c_void_p),
+        ("iter_info_len", ctypes.c_uint32),
+        ("target_btf_id", ctypes.c_uint32),
+    ]
+
+
+class _TestRunOpts(ctypes.Structure):
+    _fields_ = [
+        ("sz", ctypes.c_size_t),
+        ("data_in", ctypes.c_void_p),
+        ("data_out", ctypes.c_void_p),
+        ("data_size_in", ctypes.c_uint32),
+        ("data_size_out", ctypes.c_uint32),
+        ("ctx_in", ctypes.c_void_p),
+        ("ctx_out", ctypes.c_void_p),
+        ("ctx_size_in", ctypes.c_uint32),
+        ("ctx_size_out", ctypes.c_uint32),
+        ("retval", ctypes.c_uint32),
+        ("repeat", ctypes.c_int),
+        ("duration", ctypes.c_uint32),
+    ]
+
+
+class _LinkInfo(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("prog_id", ctypes.c_uint32),
+        ("ifindex", ctypes.c_uint32),
+        ("rest", ctypes.c_uint8 * 240),
+    ]
+
+
+class _ProgInfo(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_uint32), ("id", ctypes.c_uint32), ("rest", ctypes.c_uint8 * 248)]
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    library.libbpf_set_print(None)  # its warnings would go to our stderr
+    return library
+
+
+def _call(name: str, *arguments: object) -> int:
+    result = int(getattr(_library(), name)(*arguments))
+    if result < 0:
+        number = -result if result != -1 else ctypes.get_errno() or errno.EPERM
+        raise OSError(number, os.strerror(number), name)
+    return result
+
+
+def online_cpus() -> int:
+    """How many values a per-CPU map hands out: one a possible CPU."""
+    spans = Path("/sys/devices/system/cpu/possible").read_text().strip().split(",")
+    return sum(int(last or first) - int(first) + 1 for first, _, last in (span.partition("-") for span in spans))
+
+
+class Descriptor:
+    """An open BPF object. Closed with its owner."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def close(self) -> None:
+        """Close it; a pinned object lives on."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def pin(self, path: Path) -> None:
+        """Give it a name in a bpffs, from where it outlives us."""
+        _call("bpf_obj_pin", self.fd, str(path).encode())
+
+
+def _open(path: Path) -> int:
+    return _call("bpf_obj_get", str(path).encode())
+
+
+class Map(Descriptor):
+    """A BPF map. Keys and values are bytes; a per-CPU value is that of all CPUs, each padded to 8 bytes."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        lines = Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines()
+        told = {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
+        self.kind = int(told["map_type"])
+        self.key_size = int(told["key_size"])
+        self.value_size = int(told["value_size"])
+        self.max_entries = int(told["max_entries"])
+        per_cpu = self.kind == BPF_MAP_TYPE_PERCPU_ARRAY
+        self.room = (self.value_size + 7) // 8 * 8 * online_cpus() if per_cpu else self.value_size
+
+    @classmethod
+    def create(cls, name: str, kind: int, key_size: int, value_size: int, max_entries: int, flags: int = 0) -> "Map":
+        """Make a new map."""
+        opts = _MapCreateOpts(sz=ctypes.sizeof(_MapCreateOpts), map_flags=flags)
+        return cls(_call("bpf_map_create", kind, name.encode()[:15], key_size, value_size, max_entries, ctypes.byref(opts)))
+
+    @classmethod
+    def open(cls, path: Path) -> "Map":
+        """Open a pinned map."""
+        return cls(_open(path))
+
+    def lookup(self, key: bytes) -> bytes | None:
+        """The value at `key`, or None."""
+        value = ctypes.create_string_buffer(self.room)
+        try:
+            _call("bpf_map_lookup_elem", self.fd, key, value)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return None
+            raise
+        return value.raw
+
+    def update(self, key: bytes, value: bytes) -> None:
+        """Set the value at `key`."""
+        _call("bpf_map_update_elem", self.fd, key, value, ctypes.c_uint64(0))
+
+    def delete(self, key: bytes) -> None:
+        """Remove `key`; nothing to do when it is not there."""
+        try:
+            _call("bpf_map_delete_elem", self.fd, key)
+        except OSError as error:
+            if error.errno != errno.ENOENT:
+                raise
+
+    def items(self, first: int = 0, count: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+        """Every entry, a few thousand a system call; of an array, `count` entries from index `first`."""
+        wanted = self.max_entries if count is None else count
+        got = ctypes.c_uint32()
+        room = min(wanted, BATCH)
+        keys = ctypes.create_string_buffer(self.key_size * room)
+        values = ctypes.create_string_buffer(self.room * room)
+        cursor = ctypes.create_string_buffer(max(self.key_size, 8))
+        position = cursor if first else None
+        ctypes.memmove(cursor, (first - 1 if first else 0).to_bytes(4, "little"), 4)  # a batch begins after its cursor
+        while wanted > 0:
+            got.value = min(wanted, room)
+            last = False
+            try:
+                _call("bpf_map_lookup_batch", self.fd, position, cursor, keys, values, ctypes.byref(got), None)
+            except OSError as error:
+                if error.errno != errno.ENOENT:  # the end of the map, with what was left in it
+                    raise
+                last = True
+            key_bytes, value_bytes = keys.raw, values.raw
+            for at in range(got.value):
+                yield key_bytes[at * self.key_size : (at + 1) * self.key_size], value_bytes[at * self.room : (at + 1) * self.room]
+            if last:
+                return
+            wanted -= got.value
+            position = cursor
+
+
+class Program(Descriptor):
+    """A loaded XDP program."""
+
+    @classmethod
+    def load(cls, name: str, instructions: bytes) -> "Program":
+        """Hand it to the verifier. The licence is what it is loaded under: GPL, of the two it is offered under."""
+        opts = _ProgLoadOpts(sz=ctypes.sizeof(_ProgLoadOpts), attempts=5, expected_attach_type=BPF_XDP)
+        count = ctypes.c_size_t(len(instructions) // 8)
+        return cls(_call("bpf_prog_load", BPF_PROG_TYPE_XDP, name.encode()[:15], b"GPL", instructions, count, ctypes.byref(opts)))
+
+    @classmethod
+    def open(cls, path: Path) -> "Program":
+        """Open a pinned program."""
+        return cls(_open(path))
+
+    def id(self) -> int:
+        """The kernel's number of it."""
+        info, size = _ProgInfo(), ctypes.c_uint32(ctypes.sizeof(_ProgInfo))
+        _call("bpf_obj_get_info_by_fd", self.fd, ctypes.byref(info), ctypes.byref(size))
+        return int(info.id)
+
+    def test_run(self, frame: bytes, room: int = 256) -> tuple[int, bytes]:
+        """Run it once on a frame that comes in on this namespace's loopback; its verdict, and the frame as it left it.
+
+        The kernel refuses frames shorter than an Ethernet header (EINVAL): no driver hands one to XDP. `room` is how much the answer may
+        be longer than the frame.
+        """
+        out = ctypes.create_string_buffer(len(frame) + room)
+        opts = _TestRunOpts(
+            sz=ctypes.sizeof(_TestRunOpts),
+            data_in=ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p),
+            data_size_in=len(frame),
+            data_out=ctypes.cast(out, ctypes.c_void_p),
+            data_size_out=len(out),
+            repeat=1,
+        )
+        _call("bpf_prog_test_run_opts", self.fd, ctypes.byref(opts))
+        return int(opts.retval), out.raw[: opts.data_size_out]
+
+
+class Link(Descriptor):
+    """A program attached to a netdev. It stays attached as long as the link lives, and nothing but the link can take its place."""
+
+    @classmethod
+    def attach(cls, program: Program, ifindex: int, flags: int) -> "Link":
+        """Attach to a netdev. EBUSY or EEXIST: another program is there."""
+        opts = _LinkCreateOpts(sz=ctypes.sizeof(_LinkCreateOpts), flags=flags)
+        return cls(_call("bpf_link_create", program.fd, ifindex, BPF_XDP, ctypes.byref(opts)))
+
+    @classmethod
+    def open(cls, path: Path) -> "Link":
+        """Open a pinned link."""
+        return cls(_open(path))
+
+    def facts(self) -> tuple[int, int]:
+        """(program id, ifindex); the ifindex is 0 once the netdev is gone."""
+        info, size = _LinkInfo(), ctypes.c_uint32(ctypes.sizeof(_LinkInfo))
+        _call("bpf_obj_get_info_by_fd", self.fd, ctypes.byref(info), ctypes.byref(size))
+        return int(info.prog_id), int(info.ifindex)
+
+    def update(self, program: Program) -> None:
+        """Replace its program, in one step between two frames."""
+        _call("bpf_link_update", self.fd, program.fd, None)

@@ -1,0 +1,139 @@
+"""Getting the filter into the kernel: its maps and its program, new, adopted from their pins, or replaced on upgrade.
+
+Pins under one directory of a bpffs: `layout`, `program`, `map-<name>`, and `link-<ifindex>` for each netdev.
+"""
+
+import ctypes
+import errno
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from l3ctl.errors import FilterFailed, MissingRequirement
+from l3ctl.xdp.abi import abi, source_id
+from l3ctl.xdp.libbpf import Map, Program
+from l3ctl.xdp.loader import PROGRAM, Bytecode, compile_filter
+
+_BPF_FS_MAGIC = 0xCAFE4A11
+_ARRAY = 2
+_KEY0 = bytes(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A program in the kernel with the maps it works on."""
+
+    program: Program
+    maps: dict[str, Map]
+
+
+def mount_bpffs(directory: Path) -> None:
+    """Make sure that a bpffs is mounted there. `/sys/fs/bpf` will not do: `ip netns exec` hides it behind a fresh /sys."""
+    directory.mkdir(parents=True, exist_ok=True)
+    libc = ctypes.CDLL(None, use_errno=True)
+    kind = (ctypes.c_long * 64)()
+    if libc.statfs(os.fsencode(directory), ctypes.byref(kind)) == 0 and kind[0] & 0xFFFFFFFF == _BPF_FS_MAGIC:
+        return
+    if libc.mount(b"bpf", os.fsencode(directory), b"bpf", 0, b"mode=0700") != 0:
+        raise MissingRequirement(
+            f"cannot mount a bpffs on {directory}: {os.strerror(ctypes.get_errno())}", "run as root on a kernel with CONFIG_BPF_SYSCALL"
+        )
+
+
+def _translate(error: OSError, what: str) -> FilterFailed | MissingRequirement:
+    if error.errno in (errno.EPERM, errno.EACCES) and os.geteuid() != 0:
+        return MissingRequirement(f"{what}: not permitted", "run as root")
+    return FilterFailed(f"{what}: {error.strerror}", "the kernel log and `bpftool prog` may say more; the filter needs Linux 5.18 or newer")
+
+
+def create_maps(bytecode: Bytecode) -> dict[str, Map]:
+    """Fresh maps for a filter."""
+    try:
+        return {one.name: Map.create(one.name, one.kind, one.key_size, one.value_size, one.max_entries, one.flags) for one in bytecode.maps}
+    except OSError as error:
+        raise _translate(error, "cannot create the filter's maps") from error
+
+
+def load_program(bytecode: Bytecode, maps: dict[str, Map]) -> Program:
+    """Put the maps' descriptors where the bytecode names their positions, and load it."""
+    raw = bytearray(bytecode.instructions)
+    for at in range(0, len(raw), 8):
+        if raw[at] == 0x18 and raw[at + 1] >> 4 == 1:  # load of a map by descriptor
+            position = int.from_bytes(raw[at + 4 : at + 8], "little")
+            raw[at + 4 : at + 8] = maps[bytecode.maps[position].name].fd.to_bytes(4, "little")
+    try:
+        return Program.load(PROGRAM, bytes(raw))
+    except OSError as error:
+        raise _translate(error, "the kernel does not take the filter") from error
+
+
+def load_private(source_guard: bool) -> Loaded:
+    """A filter of one's own, with empty maps and no pins: what `verdict` and the tests run frames through."""
+    bytecode = compile_filter(source_guard)
+    maps = create_maps(bytecode)
+    return Loaded(load_program(bytecode, maps), maps)
+
+
+def _open_pinned(directory: Path) -> Loaded:
+    return Loaded(Program.open(directory / "program"), {path.name.removeprefix("map-"): Map.open(path) for path in directory.glob("map-*")})
+
+
+def is_pinned(directory: Path) -> bool:
+    """Whether a complete filter is pinned here: the program's name is made last."""
+    return (directory / "program").exists()
+
+
+def open_pinned(directory: Path) -> Loaded:
+    """Open what is pinned, to look at or to change; never loads. Refuses maps of another layout."""
+    try:
+        layout = Map.open(directory / "layout").lookup(_KEY0)
+        if layout is None or layout[:16] != abi().layout_id:
+            raise FilterFailed(
+                f"the filter pinned in {directory} has maps of another layout and cannot be adopted by this version",
+                "in a maintenance window run `l3ctl xdp detach`, then start the agent",
+            )
+        return _open_pinned(directory)
+    except OSError as error:
+        raise _translate(error, f"cannot open the filter pinned in {directory}") from error
+
+
+def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
+    """The pinned filter, adopted as it is, or a new one, pinned; and whether its program is another than before.
+
+    A program from other sources replaces the pinned one; the maps, with records and counters, stay.
+    """
+    wanted = source_id(source_guard)
+    if is_pinned(directory):
+        loaded = open_pinned(directory)
+        layout = Map.open(directory / "layout")
+        if (layout.lookup(_KEY0) or b"")[16:] == wanted:
+            return loaded, False
+        program = load_program(compile_filter(source_guard), loaded.maps)
+        _replace_pin(program, directory / "program")
+        layout.update(_KEY0, abi().layout_id + wanted)
+        return Loaded(program, loaded.maps), True
+
+    for leftover in directory.iterdir():  # of a load that did not come to its end; links stay, and get the new program
+        if not leftover.name.startswith("link-"):
+            leftover.unlink()
+    bytecode = compile_filter(source_guard)
+    maps = create_maps(bytecode)
+    loaded = Loaded(load_program(bytecode, maps), maps)
+    try:
+        for name, one in maps.items():
+            one.pin(directory / f"map-{name}")
+        layout = Map.create("l3ctl_layout", _ARRAY, 4, 32, 1)
+        layout.update(_KEY0, abi().layout_id + wanted)
+        layout.pin(directory / "layout")
+        loaded.program.pin(directory / "program")
+    except OSError as error:
+        raise _translate(error, f"cannot pin the filter in {directory}") from error
+    return loaded, True
+
+
+def _replace_pin(program: Program, path: Path) -> None:
+    """Rename over the old name: at no moment is there none."""
+    fresh = path.with_name("program-new")
+    fresh.unlink(missing_ok=True)
+    program.pin(fresh)
+    fresh.replace(path)

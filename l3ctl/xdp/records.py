@@ -1,0 +1,131 @@
+"""A port's policy as the filter's map entries, and back. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+
+from l3ctl.model import Address, Host, Mode, PortPolicy, Prefix, format_lladdr, parse_lladdr
+from l3ctl.xdp.abi import abi
+
+_V4_MAPPED = bytes(10) + b"\xff\xff"
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """All entries of one port. `hosts` maps key to value; `prefixes` and `gateways` are keys whose being there is all."""
+
+    port: bytes
+    name: bytes
+    hosts: dict[bytes, bytes]
+    prefixes: frozenset[bytes]
+    gateways: frozenset[bytes]
+
+
+def _mapped(address: Address) -> bytes:
+    return address.packed if address.version == 6 else _V4_MAPPED + address.packed
+
+
+def _unmapped(raw: bytes) -> Address:
+    return IPv4Address(raw[12:]) if raw.startswith(_V4_MAPPED) else IPv6Address(raw)
+
+
+def _prefix_key(index: int, lladdr: bytes, prefix: Prefix) -> bytes:
+    numbers = abi().numbers
+    length = numbers["PREFIX_KEY_BITS"] + prefix.prefixlen + (96 if prefix.version == 4 else 0)
+    address = _mapped(prefix.network_address)
+    return abi().structs["prefix_key"].pack(prefix_length=length, port=index, lladdr=lladdr, address=address)
+
+
+def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
+    """The entries that make `policy` true for the port at `index`, its frames coming in on `ifindex`."""
+    numbers, structs = abi().numbers, abi().structs
+    flags = numbers["PORT_AUDIT"] if policy.mode is Mode.AUDIT else 0
+    flags |= numbers["PORT_SOURCE_GUARD"] if policy.source_guard else 0
+    flags |= numbers["PORT_PASS_ROUTER_SOLICITATIONS"] if policy.router_solicitations_pass else 0
+    first = policy.hosts[0]
+    inline: dict[str, int | bytes] = {}
+    if first.ipv6:
+        inline |= {"prefix": first.ipv6[0].network_address.packed, "prefix_mask": first.ipv6[0].netmask.packed}
+    if first.ipv4:
+        inline["address"] = int.from_bytes(first.ipv4[0].packed, "little")
+    interval = 1_000_000_000 // policy.answer_rate
+    port = structs["port"].pack(
+        lladdr=parse_lladdr(first.lladdr),
+        flags=flags,
+        router_lladdr=parse_lladdr(policy.router_lladdr),
+        link_local=first.link_local.packed,
+        answer_interval=interval,
+        answer_ahead=(policy.answer_burst - 1) * interval,
+        answer_rate=policy.answer_rate,
+        answer_burst=policy.answer_burst,
+        host_count=len(policy.hosts),
+        ifindex=ifindex,
+        vlan_id=numbers["UNTAGGED"] if policy.vlan_id is None else policy.vlan_id,
+        **inline,
+    )
+    return Records(
+        port=port,
+        name=structs["port_name"].pack(text=policy.port.encode()),
+        hosts={
+            structs["host_key"].pack(port=index, lladdr=parse_lladdr(host.lladdr)): structs["host"].pack(link_local=host.link_local.packed)
+            for host in policy.hosts
+        },
+        prefixes=frozenset(_prefix_key(index, parse_lladdr(host.lladdr), prefix) for host in policy.hosts for prefix in host.prefixes()),
+        gateways=frozenset(structs["gateway_key"].pack(port=index, address=_mapped(gateway)) for gateway in policy.gateways),
+    )
+
+
+def port_of(kind: str, key: bytes) -> int:
+    """Which port's index a key of hosts, prefixes or gateways carries."""
+    return abi().structs[kind].number(key, "port")
+
+
+def _decode_hosts(records: Records) -> Iterable[Host]:
+    structs, bits = abi().structs, abi().numbers["PREFIX_KEY_BITS"]
+    key_of = structs["prefix_key"]
+    billed: dict[bytes, list[Prefix]] = {}
+    for key in records.prefixes:
+        address = _unmapped(key_of.data(key, "address"))
+        length = key_of.number(key, "prefix_length") - bits
+        prefix: Prefix = IPv4Network((address, length - 96)) if isinstance(address, IPv4Address) else IPv6Network((address, length))
+        billed.setdefault(key_of.data(key, "lladdr"), []).append(prefix)
+    for key, value in records.hosts.items():
+        lladdr = structs["host_key"].data(key, "lladdr")
+        prefixes = billed.get(lladdr, [])
+        yield Host(
+            lladdr=format_lladdr(lladdr),
+            link_local=IPv6Address(structs["host"].data(value, "link_local")),
+            ipv6=tuple(sorted(prefix for prefix in prefixes if isinstance(prefix, IPv6Network))),
+            ipv4=tuple(sorted(prefix.network_address for prefix in prefixes if isinstance(prefix, IPv4Network))),
+        )
+
+
+def decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy | None:
+    """The policy these entries make, or None where they do not add up, as after someone wrote into the maps by hand."""
+    numbers, port = abi().numbers, abi().structs["port"]
+    raw = records.port
+    hosts = tuple(sorted(_decode_hosts(records), key=lambda host: host.lladdr))
+    flags, vlan_id = port.number(raw, "flags"), port.number(raw, "vlan_id")
+    policy = PortPolicy(
+        port=records.name.rstrip(b"\0").decode(errors="replace"),
+        guard=guard,
+        vlan_id=None if vlan_id == numbers["UNTAGGED"] else vlan_id,
+        router_lladdr=format_lladdr(port.data(raw, "router_lladdr")),
+        hosts=hosts,
+        gateways=tuple(
+            sorted(
+                (_unmapped(abi().structs["gateway_key"].data(key, "address")) for key in records.gateways),
+                key=lambda gateway: (gateway.version, int(gateway)),
+            )
+        ),
+        mode=Mode.AUDIT if flags & numbers["PORT_AUDIT"] else Mode.ENFORCE,
+        source_guard=bool(flags & numbers["PORT_SOURCE_GUARD"]),
+        router_solicitations_pass=bool(flags & numbers["PORT_PASS_ROUTER_SOLICITATIONS"]),
+        unknown_vlan_drop=unknown_vlan_drop,
+        answer_rate=port.number(raw, "answer_rate"),
+        answer_burst=port.number(raw, "answer_burst"),
+    )
+    if not hosts or not policy.answer_rate:
+        return None
+    index = port_of("host_key", next(iter(records.hosts)))
+    return policy if encode(policy, index, port.number(raw, "ifindex")) == records else None
