@@ -87,6 +87,9 @@ class GatewayAddress:
     interface: str
     address: IPv6Interface
 
+    def __str__(self) -> str:
+        return f"address {self.address} dev {self.interface}"
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
@@ -95,6 +98,9 @@ class Neighbour:
     interface: str
     address: Address
     lladdr: str
+
+    def __str__(self) -> str:
+        return f"neighbour {self.address} lladdr {self.lladdr} dev {self.interface}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,9 @@ class Route:
     prefix: Prefix
     next_hop: IPv6Address
     metric: int
+
+    def __str__(self) -> str:
+        return f"route {self.prefix} via {self.next_hop} dev {self.interface}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +133,12 @@ class PortPolicy:
     answer_rate: int
     answer_burst: int
 
+    def __str__(self) -> str:
+        where = self.guard or "nothing"
+        vlan = "" if self.vlan_id is None else f" vlan {self.vlan_id}"
+        hosts = " ".join(host.lladdr for host in self.hosts)
+        return f"policy {self.mode} on {where}{vlan} for {hosts or 'nobody'}"
+
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
@@ -131,6 +146,9 @@ class Announcement:
 
     prefix: Prefix
     host: IPv6Address
+
+    def __str__(self) -> str:
+        return f"prefix {self.prefix}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +209,9 @@ class Change:
     verb: Verb
     item: Item
     was: Item | None = None
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.item}"
 
 
 def format_lladdr(raw: bytes) -> str:

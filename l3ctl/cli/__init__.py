@@ -1,1 +1,73 @@
-"""Arguments, tables and exit codes. One small file per noun."""
+"""Arguments, tables and exit codes. One small file per noun, imported only when it is asked for: `--help` and `relay` start at once.
+
+Exit codes: 0 done or in sync, 1 failed, 2 bad input, 3 `plan` found changes.
+"""
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from l3ctl import __version__
+from l3ctl.errors import L3ctlError
+
+COMMANDS = {
+    "check": "Read configuration and inventory, and say what is wrong with them.",
+    "plan": "Say what differs between the inventory and this router, and change nothing.",
+    "apply": "Make this router what the inventory says, once.",
+    "agent": "Keep this router what the inventory says.",
+    "relay": "Stand between ExaBGP and the agent (ExaBGP runs this).",
+    "exabgp-config": "Print a configuration for ExaBGP.",
+    "status": "Show every port: link, entries, filter, announcement.",
+    "verdict": "Run a capture through the filter and say what would happen to each frame.",
+    "xdp": "Look after the filter itself.",
+    "lab": "A router, an upstream and three customers in network namespaces.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and one line; imports a command when it is run."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Every command, in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, _: click.Context, name: str) -> click.Command | None:
+        """The command itself."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"l3ctl.cli.{name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="l3ctl")
+def l3ctl() -> None:
+    """A routed layer-3 network from what billing already knows."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command; turn an error into its line on stderr and its exit code."""
+    try:
+        sys.exit(l3ctl.main(arguments, standalone_mode=False) or 0)
+    except L3ctlError as error:
+        for line in error.lines():
+            click.echo(f"l3ctl: {line}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.Abort:
+        sys.exit(130)
+    except BrokenPipeError:
+        # Who read our output has gone, as `head` does; that is not our failure, and nothing more can be said on that pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(0)

@@ -19,10 +19,10 @@ CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def run(*argv: str, stdin: str | None = None) -> str:
-    """Run a program to its end; its output, or `LabFailed` with what it complained of."""
+def run(*argv: str, stdin: str | None = None, ok: tuple[int, ...] = (0,)) -> str:
+    """Run a program to its end; its output, or `LabFailed` with what it complained of when its exit code is not among `ok`."""
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
+    if done.returncode not in ok:
         complaint = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[0]
         raise LabFailed(f"{' '.join(argv)} exited {done.returncode}: {complaint}")
     return done.stdout
@@ -65,9 +65,16 @@ class Namespace:
         """Run `ip` commands inside, as one batch that stops at the first failure."""
         run("ip", "-n", self.name, "-batch", "-", stdin="\n".join(commands) + "\n")
 
-    def run(self, *argv: str) -> str:
+    def sysctl(self, *settings: str) -> None:
+        """Set sysctls of this namespace: `net.ipv4.ip_forward=1`."""
+        with self.entered():
+            for setting in settings:
+                name, _, value = setting.partition("=")
+                Path("/proc/sys", *name.split(".")).write_text(value)
+
+    def run(self, *argv: str, ok: tuple[int, ...] = (0,)) -> str:
         """Run a program inside to its end."""
-        return run("ip", "netns", "exec", self.name, *argv)
+        return run("ip", "netns", "exec", self.name, *argv, ok=ok)
 
     def start(self, argv: Sequence[str], log: Path, env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Start a program inside, its output appended to `log`, detached from our terminal."""

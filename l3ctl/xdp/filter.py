@@ -4,7 +4,7 @@ Owns the pins under its directory. A policy counts as present only while its net
 """
 
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,15 +28,17 @@ def _naming(what: str) -> Iterator[None]:
 
 
 class Filter:
-    """The filter of one network namespace, by its pins in `directory`."""
+    """The filter of one network namespace, by its pins in a folder of its own in the bpffs at `bpffs`."""
 
-    def __init__(self, directory: Path, xdp_mode: XdpMode = XdpMode.AUTO) -> None:
-        self._directory = directory
+    def __init__(self, bpffs: Path, xdp_mode: XdpMode = XdpMode.AUTO) -> None:
+        self._bpffs = bpffs
+        self._directory = bpffs / "l3ctl"
         self._xdp_mode = xdp_mode
 
     def open(self, source_guard: bool) -> bool:
         """Adopt the pinned filter or load a new one; whether a program was loaded. Links of an older program get the new one."""
-        mount_bpffs(self._directory)
+        mount_bpffs(self._bpffs)
+        self._directory.mkdir(mode=0o700, exist_ok=True)
         loaded, changed = open_or_load(self._directory, source_guard)
         self._use(loaded)
         for link in self._links().values():
@@ -75,16 +77,14 @@ class Filter:
         """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names."""
         with _naming("cannot read the filter's maps"):
             self._tables.read()
-            return self.remembered(links)
+            return self.remembered(self._tables.ports(), links)
 
-    def remembered(self, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
-        """The same from the last `read` and what was applied since; only attachment and pointers are looked up."""
+    def remembered(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
+        """The same of a few ports, from the last `read` and what was applied since; attachment and pointers are looked up."""
         attached = self.attached()
-        return self._tables.policies({facts.ifindex: facts.name for facts in links.values() if facts.ifindex in attached})
-
-    def ports(self) -> frozenset[str]:
-        """Every port that has records, complete or not."""
-        return self._tables.ports()
+        netdevs = {facts.ifindex: facts.name for facts in links.values() if facts.ifindex in attached}
+        found = {port: self._tables.policy(port, netdevs) for port in ports}
+        return {port: policy for port, policy in found.items() if policy is not None}
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Frames counted so far, by port and reason."""

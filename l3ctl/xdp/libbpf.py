@@ -77,8 +77,9 @@ class _LinkInfo(ctypes.Structure):
         ("type", ctypes.c_uint32),
         ("id", ctypes.c_uint32),
         ("prog_id", ctypes.c_uint32),
-        ("ifindex", ctypes.c_uint32),
-        ("rest", ctypes.c_uint8 * 240),
+        ("pad", ctypes.c_uint32),
+        ("ifindex", ctypes.c_uint32),  # of a union that begins on 8 bytes
+        ("rest", ctypes.c_uint8 * 236),
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from l3ctl.errors import FilterFailed
-from l3ctl.model import PortPolicy
+from l3ctl.model import Mode, PortPolicy
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.records import Records, decode, encode, port_of
@@ -21,6 +21,10 @@ class Netdev:
     untagged_port: int = 0
     trunk: int = 0
     flags: int = 0
+
+
+def _broken(port: str) -> PortPolicy:
+    return PortPolicy(port, "", None, "", (), (), Mode.ENFORCE, False, False, False, 0, 0)
 
 
 class Tables:
@@ -60,19 +64,21 @@ class Tables:
         """Every port that has records, complete or not."""
         return frozenset(self._indexes)
 
-    def policies(self, netdevs: Mapping[int, str]) -> dict[str, PortPolicy]:
-        """What the records say of each port on one of `netdevs` (ifindex -> name). A port whose entries do not add up is left out."""
-        found: dict[str, PortPolicy] = {}
-        for name, index in self._indexes.items():
-            records = self._records[index]
-            ifindex = self._ifindex(records)
-            netdev = self._netdev(ifindex)
-            if ifindex in netdevs and self._points_here(records, index, netdev):
-                drops_unknown = bool(netdev.flags & abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"])
-                policy = decode(records, netdevs[ifindex], drops_unknown)
-                if policy is not None:
-                    found[name] = policy
-        return found
+    def policy(self, port: str, netdevs: Mapping[int, str]) -> PortPolicy | None:
+        """What holds for a port, given the netdevs where a program asks the tables (ifindex -> name); None for one without records.
+
+        Where records are there and do not hold, since no program asks, nothing points at them or they do not add up, `guard` is empty: such
+        a policy equals no wanted one, and is put right or removed like any other.
+        """
+        index = self._indexes.get(port)
+        if index is None:
+            return None
+        records = self._records[index]
+        ifindex = self._ifindex(records)
+        netdev = self._netdev(ifindex)
+        holds = ifindex in netdevs and self._points_here(records, index, netdev)
+        drops_unknown = bool(netdev.flags & abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"])
+        return decode(records, netdevs[ifindex] if holds else "", drops_unknown) or _broken(port)
 
     def _ifindex(self, records: Records) -> int:
         return abi().structs["port"].number(records.port, "ifindex")
@@ -132,11 +138,6 @@ class Tables:
         self._maps["names"].update(_key(index), bytes(len(records.name)))
         del self._indexes[port], self._records[index]
         return None if any(self._ifindex(other) == ifindex for other in self._records.values()) else ifindex
-
-    def ifindex_of(self, port: str) -> int | None:
-        """The netdev a port's frames come in on."""
-        index = self._indexes.get(port)
-        return None if index is None else self._ifindex(self._records[index])
 
     def _free_index(self) -> int:
         taken = set(self._indexes.values())

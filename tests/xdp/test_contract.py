@@ -3,6 +3,7 @@
 Each row stands once in `ROWS` and is run untagged and as a VLAN of a trunk.
 """
 
+import itertools
 import struct
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
@@ -11,7 +12,7 @@ import pytest
 
 from l3ctl.model import Host, Mode, PortPolicy
 from l3ctl.xdp.verdict import Judge
-from tests.xdp.frames import (
+from l3ctl.lab.frames import (
     BROADCAST,
     GATEWAY4,
     GATEWAY6,
@@ -104,7 +105,7 @@ def arp_row(name: str, payload: bytes, reason: str, **keys: object) -> Row:
 def chain(*headers: int, last: bytes, last_type: int) -> bytes:
     """Extension headers of the given types, then an upper-layer header."""
     kinds = [*headers, last_type]
-    body = b"".join(extension(following) if kind != 44 else fragment(following) for kind, following in zip(kinds, kinds[1:], strict=False))
+    body = b"".join(extension(following) if kind != 44 else fragment(following) for kind, following in itertools.pairwise(kinds))
     return ipv6(body + last, kinds[0], HOST_LL, "ff02::1")
 
 

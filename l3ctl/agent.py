@@ -1,0 +1,227 @@
+"""The agent: watch, diff, apply, for as long as it lives. What it leaves behind when it dies works on without it.
+
+One thread and one selector. Every event only says which port to look at again; a full pass now and then finds what no event told.
+"""
+
+import fcntl
+import os
+import selectors
+import signal
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from l3ctl import __version__
+from l3ctl.bgp.lines import Command
+from l3ctl.bgp.speaker import Speaker
+from l3ctl.config import Config
+from l3ctl.control import Answer, ControlServer, as_json
+from l3ctl.errors import AlreadyRunning, BadInput, L3ctlError, MissingRequirement
+from l3ctl.inventory import load_inventory
+from l3ctl.kernel.tables import Kernel
+from l3ctl.log import event
+from l3ctl.model import Change, Port
+from l3ctl.router import Failed, Router, reason_of
+from l3ctl.status import status
+from l3ctl.xdp.filter import Filter
+
+TICK = 1.0
+"""seconds between two looks at what time alone changes: answers overdue, ports to try again"""
+
+
+class Lock:
+    """The one agent of a router. Held through an open file, so that the kernel lets go of it when the agent dies, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take it, or raise `AlreadyRunning`."""
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._path.open("a+")
+        except OSError as error:
+            raise MissingRequirement(f"cannot write {self._path}: {error.strerror}", "run as root") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise AlreadyRunning(f"an agent runs for this router already: {holder}", "stop it first, or ask it: `l3ctl status`") from None
+        file.truncate(0)
+        file.write(f"pid {os.getpid()}")
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        """Let go."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class Agent:
+    """Runs in the network namespace of the thread that makes it."""
+
+    def __init__(self, config: Config, ports: Sequence[Port]) -> None:
+        self._config = config
+        self._started = time.time()
+        self._last_pass = 0.0
+        self._failed: dict[str, list[Failed]] = {}
+        self._told: dict[str, list[str]] = {}
+        self._again: set[str] = set()
+        self._stopping = False
+        self._lock = Lock(config.lock_file)
+        self._selector = selectors.DefaultSelector()
+        self._kernel = Kernel()
+        self._filter = Filter(config.bpffs, config.xdp_mode)
+        bgp = config.bgp_settings()
+        self._speaker = Speaker(config.bgp_socket, bgp, self._selector, _tell_answer) if bgp else None
+        self._router = Router(ports, config.settings(), self._kernel, self._filter, self._speaker)
+        self._control = ControlServer(config.agent_socket, self._selector, self._answer)
+
+    def run(self) -> None:
+        """Work until SIGTERM or SIGINT; SIGHUP reads the inventory again. Everything installed stays as it is at the end."""
+        self._lock.acquire()
+        try:
+            loaded = self._filter.open(self._config.guard.source_guard)
+            event("start" if loaded else "adopt", version=__version__, router=self._config.router, ports=len(self._router.ports))
+            # Watching begins before the first look, so that nothing falls between the two.
+            self._events = self._kernel.watch()
+            self._selector.register(self._events, selectors.EVENT_READ, self._on_events)
+            self._catch_signals()
+            if self._speaker is not None:
+                self._speaker.open()
+            self._full_pass()
+            if self._speaker is not None:
+                self._speaker.complete()
+            self._control.open()
+            self._loop()
+        finally:
+            self._control.close()
+            if self._speaker is not None:
+                self._speaker.close()
+            self._lock.release()
+            event("stop", router=self._config.router)
+
+    def _catch_signals(self) -> None:
+        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake_write)
+        caught: dict[int, Callable[[], None]] = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._reload}
+        for signum in caught:
+            signal.signal(signum, lambda *_: None)
+
+        def wake() -> None:
+            for signum in os.read(wake_read, 64):
+                caught.get(signum, lambda: None)()
+
+        self._selector.register(wake_read, selectors.EVENT_READ, wake)
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    def _loop(self) -> None:
+        next_tick = time.monotonic() + TICK
+        while not self._stopping:
+            for key, _ in self._selector.select(max(0.0, next_tick - time.monotonic())):
+                if key.fileobj in self._selector.get_map():  # a callback before may have closed it
+                    key.data()
+            if time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + TICK
+                self._tick(time.monotonic())
+
+    def _tick(self, now: float) -> None:
+        if self._speaker is not None:
+            self._speaker.tick(now)
+        if now - self._last_pass >= self._config.full_pass:
+            self._full_pass()
+        elif self._again:
+            self._look_again(set(self._again))
+
+    def _on_events(self) -> None:
+        batch = self._events.read()
+        if batch.overrun:
+            event("overrun", what="netlink")
+            self._full_pass()
+            return
+        names = self._router.names_of(batch.ifindexes)
+        ports = self._router.relook_links(batch.links_changed) if batch.links_changed else set()
+        self._look_again(ports | self._router.ports_on(names))
+
+    def _look_again(self, ports: Collection[str]) -> None:
+        if ports:
+            self._account(ports, lambda: self._router.look_again(ports))
+
+    def _full_pass(self) -> list[Change]:
+        self._last_pass = time.monotonic()
+        return self._account(None, self._router.full_pass)
+
+    def _account(self, ports: Collection[str] | None, work: Callable[[], tuple[list[Change], list[Failed]]]) -> list[Change]:
+        """Do the work and tell what came of it. A port where something failed is tried again each tick, and told about once."""
+        try:
+            changes, failed = work()
+        except L3ctlError as error:
+            event("refuse", reason=reason_of(error))
+            self._again |= set(ports if ports is not None else self._router.ports)
+            return []
+        because = {id(failure.change): failure.reason for failure in failed}
+        for change in changes:
+            if id(change) not in because:
+                event(change.verb, port=change.port, item=change.item)
+        for name in ports if ports is not None else set(self._router.ports) | set(self._failed):
+            self._failed.pop(name, None)
+            self._again.discard(name)
+        for failure in failed:
+            self._failed.setdefault(failure.change.port, []).append(failure)
+            if failure.change.port in self._router.ports:
+                self._again.add(failure.change.port)
+        self._tell_failures()
+        return changes
+
+    def _tell_failures(self) -> None:
+        for name, failures in self._failed.items():
+            lines = [f"{failure.change}: {failure.reason}" for failure in failures]
+            if self._told.get(name) != lines:
+                for line in lines:
+                    event("refuse", port=name, reason=line)
+            self._told[name] = lines
+        for name in self._told.keys() - self._failed.keys():
+            del self._told[name]
+
+    def _reload(self) -> None:
+        """Another inventory, if it is a good one; else all stays as it was."""
+        try:
+            ports = load_inventory(self._config.inventory_file, self._config.router, self._config.gateways)
+        except BadInput as error:
+            for line in error.lines():
+                event("refuse", inventory=self._config.inventory_file, reason=line)
+            return
+        self._router.replace_ports(ports)
+        self._full_pass()
+
+    def _answer(self, asked: dict[str, Any]) -> Answer:
+        match asked.get("command"):
+            case "status":
+                return status(self._router, self._failures(), {"pid": os.getpid(), "since": self._started, "version": __version__})
+            case "plan":
+                return {"changes": as_json(self._router.plan())}
+            case "apply":
+                changes = self._full_pass()
+                return {"changes": as_json(changes), "failed": self._failures()}
+            case other:
+                return {"error": f"no command {other!r}"}
+
+    def _failures(self) -> list[dict[str, object]]:
+        return [
+            {"port": name, "change": str(failure.change), "reason": failure.reason}
+            for name, failures in sorted(self._failed.items())
+            for failure in failures
+        ]
+
+
+def _tell_answer(command: Command, accepted: bool) -> None:
+    if not accepted:
+        event("refuse", command=command, reason="ExaBGP answered error")

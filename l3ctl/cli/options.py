@@ -1,0 +1,64 @@
+"""What several commands share: where the configuration is, what is read from it, and how an answer is printed."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from l3ctl.config import DEFAULT_PATH, Config, load_config
+from l3ctl.inventory import load_inventory
+from l3ctl.model import Port
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NETNS = Path("/run/netns")
+_NETNS_ETC = Path("/etc/netns")
+
+
+def default_config() -> Path:
+    """`$L3CTL_CONFIG`, else the namespace's own, else the machine's.
+
+    A named network namespace has its own /etc in /etc/netns/NAME (ip-netns(8)). `ip netns exec` lays it over /etc; who came in another way,
+    as through nsenter, is helped to the same file.
+    """
+    if named := os.environ.get("L3CTL_CONFIG"):
+        return Path(named)
+    here = Path("/proc/self/ns/net").stat()
+    for name in sorted(_NETNS.iterdir()) if _NETNS.is_dir() else []:
+        own = _NETNS_ETC / name.name / DEFAULT_PATH.relative_to("/etc")
+        try:
+            if (name.stat().st_dev, name.stat().st_ino) == (here.st_dev, here.st_ino) and own.is_file():
+                return own
+        except OSError:  # removed meanwhile, or not ours to see
+            continue
+    return DEFAULT_PATH
+
+
+def with_config(function: F) -> F:
+    """`--config`, as a path."""
+    return click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path),
+        default=default_config,
+        show_default=f"$L3CTL_CONFIG, else {DEFAULT_PATH}",
+        help="The configuration file.",
+    )(function)
+
+
+def with_json(function: F) -> F:
+    """`--json`."""
+    return click.option("--json", "as_json_text", is_flag=True, help="Print JSON instead of a table.")(function)
+
+
+def read_everything(config_path: Path) -> tuple[Config, tuple[Port, ...]]:
+    """Configuration and inventory, or `BadInput` with all that is wrong."""
+    config = load_config(config_path)
+    return config, load_inventory(config.inventory_file, config.router, config.gateways)
+
+
+def print_json(value: object) -> None:
+    """One JSON document, indented for people and readable for programs."""
+    click.echo(json.dumps(value, indent=2))

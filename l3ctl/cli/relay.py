@@ -1,0 +1,12 @@
+"""`l3ctl relay`."""
+
+import click
+
+from l3ctl.bgp import relay
+
+
+@click.command("relay")
+@click.option("--socket", "socket_path", default="/run/l3ctl/bgp.sock", show_default=True, help="Where the agent listens.")
+def command(socket_path: str) -> int:
+    """Stand between ExaBGP and the agent. ExaBGP runs this as its process; it ends when ExaBGP ends."""
+    return relay.run(socket_path)

@@ -1,0 +1,172 @@
+"""The kinds of value that configuration and inventory share, each refusing what the network could not carry out.
+
+Owns the reading of one scalar: its text in, a value of the standard library or of `model` out. What holds between values is the business
+of the record they stand in.
+"""
+
+import re
+from collections.abc import Callable
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Annotated, TypeVar
+
+from pydantic import PlainValidator
+
+from l3ctl.model import Address, format_lladdr
+from l3ctl.validation import Fault, must, refused
+
+LINK_LOCAL = IPv6Network("fe80::/10")
+_NAME = re.compile(r"[A-Za-z0-9._:-]{1,63}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
+_LLADDR = re.compile(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", re.IGNORECASE)
+_SPECIAL = (
+    (IPv6Network("ff00::/8"), "multicast"),
+    (IPv6Network("::/128"), "the unspecified address"),
+    (IPv6Network("::1/128"), "loopback"),
+    (IPv6Network("::ffff:0:0/96"), "IPv4-mapped"),
+    (IPv4Network("224.0.0.0/4"), "multicast"),
+    (IPv4Network("127.0.0.0/8"), "loopback"),
+    (IPv4Network("0.0.0.0/8"), "of 'this network'"),
+    (IPv4Network("255.255.255.255/32"), "broadcast"),
+    (IPv4Network("240.0.0.0/4"), "reserved (class E)"),
+)
+# As integers: every address of a large inventory is held against these, and ipaddress takes 20 times as long.
+_NOT_UNICAST = {version: [(int(each[0]), int(each[-1]), why) for each, why in _SPECIAL if each.version == version] for version in (4, 6)}
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise must("be 1 to 63 letters, digits, or any of . _ : -")
+    return value
+
+
+def _interface(value: object) -> str:
+    """What the kernel's dev_valid_name takes, without control characters."""
+    valid = isinstance(value, str) and value.isprintable() and not re.search(r"[/:\s]", value) and value not in {".", ".."}
+    if not isinstance(value, str) or not valid or not 1 <= len(value.encode()) <= 15:
+        raise must("be an interface name, 1 to 15 bytes without '/', ':' or blanks")
+    return value
+
+
+def _lladdr(value: object) -> str:
+    if not isinstance(value, str) or not _LLADDR.fullmatch(value):
+        raise must("be a MAC like 52:54:00:0a:00:0b")
+    raw = bytes.fromhex(re.sub(r"[:.-]", "", value))
+    if raw == b"\xff" * 6:
+        raise refused(Fault(f"MAC {value} is the broadcast address", "write the host's own"))
+    if raw[0] & 1:
+        raise refused(Fault(f"MAC {value} is a multicast address", "write the host's own"))
+    if not any(raw):
+        raise refused(Fault(f"MAC {value} is all zero", "write the host's own"))
+    return format_lladdr(raw)
+
+
+def _address(value: object) -> Address:
+    """An address of either family that one interface can hold."""
+    try:
+        # An IPv6 zone (%eth0) names an interface of this machine; where one is needed it has a key of its own.
+        address = ip_address(value) if isinstance(value, str) and "%" not in value else None
+    except ValueError:
+        address = None
+    if address is None:
+        raise must("be an IP address")
+    _refuse_special(address, int(address), int(address))
+    return address
+
+
+def _ipv6_address(value: object) -> IPv6Address:
+    try:
+        address = IPv6Address(value) if isinstance(value, str) and "%" not in value else None
+    except ValueError:
+        address = None
+    if address is None:
+        raise must("be an IPv6 address")
+    _refuse_special(address, int(address), int(address))
+    return address
+
+
+def _ipv4_address(value: object) -> IPv4Address:
+    text, slash, length = value.partition("/") if isinstance(value, str) else ("", "", "")
+    try:
+        address = IPv4Address(text)
+    except ValueError:
+        raise must("be an IPv4 address") from None
+    if slash:
+        raise must("be one IPv4 address", f"write {address}" if length == "32" else "list each address")
+    _refuse_special(address, int(address), int(address))
+    return address
+
+
+def _link_local(value: object) -> IPv6Address:
+    address = _ipv6_address(value)
+    if address not in LINK_LOCAL:
+        raise must("be a link-local address, in fe80::/10")
+    return address
+
+
+def _billed_prefix(value: object) -> IPv6Network:
+    text, slash, length = value.partition("/") if isinstance(value, str) else ("", "", "")
+    try:
+        address = IPv6Address(text) if "%" not in text else None
+    except ValueError:
+        address = None
+    if address is None or (slash and not (_NUMBER.fullmatch(length) and int(length) <= 128)):
+        raise must("be an IPv6 prefix like 2001:db8:11::/64")
+    if not slash:
+        raise refused(Fault(f"prefix {text} has no length", f"write {address}/128 for the one address, or the length billed"))
+    prefix = IPv6Network((int(address), int(length)), strict=False)
+    if prefix.network_address != address:
+        raise refused(Fault(f"prefix {value} has host bits set", f"write {prefix}"))
+    if prefix.prefixlen < 48:
+        raise refused(Fault(f"prefix {prefix} is shorter than /48", "bill each host /48 to /128"))
+    _refuse_special(prefix, int(address), int(prefix.broadcast_address))
+    if address in LINK_LOCAL:
+        raise refused(Fault(f"prefix {prefix} is link-local", "a link-local address belongs in link_local"))
+    return prefix
+
+
+def _refuse_special(billed: Address | IPv6Network, first: int, last: int) -> None:
+    """Refuse what no single host can be reached by."""
+    for low, high, why in _NOT_UNICAST[billed.version]:
+        if first <= high and last >= low:
+            kind = "prefix" if isinstance(billed, IPv6Network) else "address"
+            raise refused(Fault(f"{kind} {billed} is {why}", "only unicast can be routed to a host"))
+
+
+def whole_number(low: int, high: int) -> PlainValidator:
+    """A decimal number within bounds. A leading zero is refused: half of all readers take it for octal."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, str) or not _NUMBER.fullmatch(value) or not low <= int(value) <= high:
+            raise must(f"be a whole number from {low} to {high}")
+        return int(value)
+
+    return PlainValidator(read)
+
+
+def one_of(choices: type[Choice]) -> PlainValidator:
+    """One of an enumeration's words."""
+    return PlainValidator(_one_of(choices))
+
+
+def _one_of(choices: type[Choice]) -> Callable[[object], Choice]:
+    def read(value: object) -> Choice:
+        for choice in choices:
+            if value == choice.value:
+                return choice
+        raise must(f"be one of {', '.join(choices)}")
+
+    return read
+
+
+Name = Annotated[str, PlainValidator(_name)]
+InterfaceName = Annotated[str, PlainValidator(_interface)]
+Lladdr = Annotated[str, PlainValidator(_lladdr)]
+UnicastAddress = Annotated[Address, PlainValidator(_address)]
+Ipv6Unicast = Annotated[IPv6Address, PlainValidator(_ipv6_address)]
+Ipv4Unicast = Annotated[IPv4Address, PlainValidator(_ipv4_address)]
+LinkLocal = Annotated[IPv6Address, PlainValidator(_link_local)]
+BilledPrefix = Annotated[IPv6Network, PlainValidator(_billed_prefix)]
+VlanId = Annotated[int, whole_number(1, 4094)]
+AsNumber = Annotated[int, whole_number(1, 4294967295)]

@@ -1,0 +1,316 @@
+"""The lab's network, and the programs that run in it.
+
+    l3-upstream                    l3-router                                l3-web1   l3-db1   l3-rogue
+    BIRD, AS 65000     uplink0     agent, ExaBGP, AS 65010    port-web1     eth0 203.0.113.11  2001:db8:11::/64
+    lo 198.51.100.1 ───────────────  fe80::1, 203.0.113.1  ───port-db1──────eth0 203.0.113.12  2001:db8:12::/64
+                 2001:db8:ffff::/64  are answered for         port-rogue    eth0 203.0.113.13  2001:db8:13::/64
+
+web1 reaches IPv4 through an ARP request for 203.0.113.1, as every host does; db1 `via inet6 fe80::1`, without any ARP. Nothing of the
+machine's own network is used or changed.
+"""
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network
+from pathlib import Path
+from typing import Any
+
+from l3ctl.bgp.exabgp_config import ENVIRONMENT
+from l3ctl.errors import LabFailed, MissingRequirement
+from l3ctl.lab.namespaces import Namespace, run
+from l3ctl.model import eui64_link_local
+
+UPSTREAM6, UPSTREAM4 = "2001:db8:ffff::1", "198.51.100.1"
+ROUTER6, ROUTER4 = "2001:db8:ffff::2", "198.51.100.2"
+GATEWAY6, GATEWAY4 = "fe80::1", "203.0.113.1"
+PROGRAMS = {"ip": "iproute2", "bird": "bird2", "birdc": "bird2", "ping": "iputils-ping"}
+"""what the lab runs -> the Debian package it is in"""
+_SBIN = "/usr/sbin:/sbin"
+_BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A host on a port of its own."""
+
+    name: str
+    lladdr: str
+    ipv6: IPv6Network
+    ipv4: IPv4Address
+    arp: bool
+    """whether its IPv4 gateway is found by ARP, or is the IPv6 one"""
+
+    @property
+    def port(self) -> str:
+        """The router's netdev."""
+        return f"port-{self.name}"
+
+    @property
+    def address6(self) -> str:
+        """The address it uses of its /64."""
+        return str(self.ipv6[1])
+
+    @property
+    def link_local(self) -> str:
+        """As it forms it from its MAC."""
+        return str(eui64_link_local(self.lladdr))
+
+
+CUSTOMERS = tuple(
+    Customer(name, f"52:54:00:0a:00:{number:02x}", IPv6Network(f"2001:db8:{number}::/64"), IPv4Address(f"203.0.113.{number}"), arp)
+    for name, number, arp in (("web1", 11, True), ("db1", 12, False), ("rogue", 13, True))
+)
+
+_CONFIG = f"""\
+router: r1
+inventory: {{file: inventory.yaml}}
+gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}
+guard: {{mode: enforce, source_guard: false}}
+bgp:
+  router_id: {ROUTER4}
+  local_as: 65010
+  peers:
+    - {{address: "{UPSTREAM6}", remote_as: 65000, local_address: "{ROUTER6}"}}
+run_dir: %s
+"""
+
+_BIRD = f"""\
+router id {UPSTREAM4};
+protocol device {{ scan time 1; }}
+protocol kernel kernel4 {{ ipv4 {{ export all; import none; }}; }}
+protocol kernel kernel6 {{ ipv6 {{ export all; import none; }}; }}
+protocol bgp l3ctl {{
+    local {UPSTREAM6} as 65000;
+    neighbor {ROUTER6} as 65010;
+    graceful restart on;
+    connect delay time 1;
+    error wait time 1, 5;
+    ipv4 {{ import all; export none; extended next hop on; }};
+    ipv6 {{ import all; export none; }};
+}}
+"""
+
+
+class Lab:
+    """One lab; `prefix` begins the names of its namespaces, so that several can stand side by side."""
+
+    def __init__(self, prefix: str = "l3") -> None:
+        self.prefix = prefix
+        self.router, self.upstream = Namespace(f"{prefix}-router"), Namespace(f"{prefix}-upstream")
+        self.hosts = {customer.name: Namespace(f"{prefix}-{customer.name}") for customer in CUSTOMERS}
+        self.run_dir = Path("/run/l3ctl/lab") / prefix
+        self.etc = Path("/etc/netns") / self.router.name / "l3ctl"
+        """laid over /etc/l3ctl by `ip netns exec` (ip-netns(8)), so that commands inside need no --config"""
+        self.config = self.etc / "l3ctl.yaml"
+        self.agent: subprocess.Popen[bytes] | None = None
+
+    def namespaces(self) -> list[Namespace]:
+        """All of them."""
+        return [self.router, self.upstream, *self.hosts.values()]
+
+    def exists(self) -> bool:
+        """Whether anything of such a lab is there, whole or not."""
+        return self.run_dir.exists() or any(one.exists() for one in self.namespaces())
+
+    def up(self, *, links_up: bool = True) -> None:
+        """Build the network and start the programs; returns when the BGP session stands and the agent is in sync."""
+        require_programs()
+        if self.exists():
+            raise LabFailed(f"a lab '{self.prefix}' is there already", f"`l3ctl lab down --prefix {self.prefix}` removes it")
+        try:
+            self.run_dir.mkdir(parents=True)
+            self._write_files()
+            self._build()
+            self._start_programs()
+            self.wait("the BGP session", lambda: self.status()["bgp"]["peers"][UPSTREAM6] == "up", 30)
+            for customer in CUSTOMERS if links_up else ():
+                self.link_up(customer)
+            if links_up:
+                self.wait("the announcements", lambda: self.bird_prefixes() == self.expected_prefixes(), 30)
+                self.wait("the hosts' own addresses", self.hosts_ready, 10)
+        except BaseException:
+            self.down()
+            raise
+
+    def _write_files(self) -> None:
+        if not Path("/etc/l3ctl").exists():  # `ip netns exec` can only lay ours over something
+            Path("/etc/l3ctl").mkdir()
+            (self.run_dir / "made-etc-l3ctl").touch()
+        self.etc.mkdir(parents=True)
+        self.config.write_text(_CONFIG % self.run_dir)
+        self.write_inventory(
+            [
+                {
+                    "name": customer.name,
+                    "interface": customer.port,
+                    "mac": customer.lladdr,
+                    "ipv6": [str(customer.ipv6)],
+                    "ipv4": [str(customer.ipv4)],
+                }
+                for customer in CUSTOMERS
+            ]
+        )
+        (self.run_dir / "bird.conf").write_text(_BIRD)
+        bpffs = self.run_dir / "bpf"
+        bpffs.mkdir()
+        # Mounted here and not by the agent: a mount made inside `ip netns exec` dies with the last process there, and the pins with it.
+        run("mount", "-t", "bpf", "-o", "mode=0700", "bpf", str(bpffs))
+
+    def write_inventory(self, ports: list[dict[str, object]]) -> None:
+        """Replace the inventory; the agent reads it again on SIGHUP."""
+        lines = ["ports:"]
+        for port in ports:
+            first, *rest = (f"{key}: {json.dumps(value)}" for key, value in port.items())
+            lines += [f"  - {first}", *(f"    {line}" for line in rest)]
+        (self.etc / "inventory.yaml").write_text("\n".join(lines) + "\n")
+
+    def _build(self) -> None:
+        for namespace in self.namespaces():
+            namespace.add()
+        router, upstream = self.router, self.upstream
+        router.ip(
+            f"link add uplink0 type veth peer name uplink0 netns {upstream.name}",
+            *(f"link add {one.port} type veth peer name eth0 netns {self.hosts[one.name].name} address {one.lladdr}" for one in CUSTOMERS),
+        )
+        for namespace in (router, upstream):
+            namespace.sysctl("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0")
+        upstream.ip(
+            "link set uplink0 up",
+            f"addr add {UPSTREAM4}/32 dev lo",
+            f"addr add {UPSTREAM6}/64 dev uplink0 nodad",
+        )
+        router.ip(
+            "link set uplink0 up",
+            f"addr add {ROUTER4}/32 dev lo",
+            f"addr add {ROUTER6}/64 dev uplink0 nodad",
+            f"route add default via {UPSTREAM6} dev uplink0",
+            f"route add {UPSTREAM4}/32 via inet6 {UPSTREAM6} dev uplink0",
+            *(f"link set {customer.port} up" for customer in CUSTOMERS),
+        )
+
+    def link_up(self, customer: Customer) -> None:
+        """Plug a customer's host in, and configure it as its owner would."""
+        host = self.hosts[customer.name]
+        host.ip(
+            "link set eth0 up",
+            f"addr replace {customer.ipv4}/32 dev eth0",
+            f"addr replace {customer.address6}/64 dev eth0 nodad",
+            f"route replace default via {GATEWAY6} dev eth0",
+            *((f"route replace {GATEWAY4} dev eth0 scope link", f"route replace default via {GATEWAY4}") if customer.arp else ()),
+            *(() if customer.arp else (f"route replace 0.0.0.0/0 via inet6 {GATEWAY6} dev eth0",)),
+        )
+
+    def hosts_ready(self) -> bool:
+        """Whether every host has finished duplicate address detection and may use its link-local."""
+        return not any("tentative" in run("ip", "-n", host.name, "-6", "addr", "show") for host in self.hosts.values())
+
+    def link_down(self, customer: Customer) -> None:
+        """Pull a customer's plug."""
+        self.hosts[customer.name].ip("link set eth0 down")
+
+    def _start_programs(self) -> None:
+        self.upstream.start([_found("bird"), "-f", "-c", f"{self.run_dir}/bird.conf", "-s", f"{self.run_dir}/bird.ctl"], self._log("bird"))
+        self.start_agent()
+        (self.run_dir / "exabgp.conf").write_text(self.l3ctl("exabgp-config"))
+        exabgp = [str(_BIN / "exabgp"), "server", f"{self.run_dir}/exabgp.conf"]
+        self.router.start(exabgp, self._log("exabgp"), ENVIRONMENT)
+
+    def start_agent(self) -> None:
+        """Start the agent and wait until it answers."""
+        self.agent = self.router.start([str(_BIN / "l3ctl"), "agent"], self._log("agent"))
+
+        def answers() -> bool:
+            assert self.agent is not None
+            if self.agent.poll() is not None:
+                raise LabFailed(f"the agent exited: {self._last_line('agent')}")
+            return (self.run_dir / "agent.sock").exists() and self.status()["agent"] is not None
+
+        self.wait("the agent", answers, 30)
+
+    def _log(self, name: str) -> Path:
+        return self.run_dir / f"{name}.log"
+
+    def _last_line(self, name: str) -> str:
+        lines = self._log(name).read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def wait(self, what: str, reached: Callable[[], bool], seconds: float) -> float:
+        """Look until it is so; how long it took. Raises `LabFailed` when it takes longer than `seconds`."""
+        began = time.monotonic()
+        while not reached():
+            if time.monotonic() - began > seconds:
+                logs = "; ".join(f"{name}: {self._last_line(name)}" for name in ("agent", "exabgp", "bird") if self._log(name).exists())
+                raise LabFailed(f"{what}: not within {seconds:g} s", logs)
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def l3ctl(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
+        """Run an l3ctl command inside the router; its output."""
+        return self.router.run(str(_BIN / "l3ctl"), *arguments, ok=ok)
+
+    def status(self) -> dict[str, Any]:
+        """`l3ctl status --json`, as a person inside the router sees it."""
+        told: dict[str, Any] = json.loads(self.l3ctl("status", "--json", ok=(0, 1)))
+        return told
+
+    def birdc(self, *command: str) -> str:
+        """Ask BIRD."""
+        return self.upstream.run(_found("birdc"), "-r", "-s", f"{self.run_dir}/bird.ctl", *command)
+
+    def bird_prefixes(self) -> set[str]:
+        """The prefixes in BIRD's table."""
+        first_words = (line.split() for line in self.birdc("show", "route").splitlines())
+        return {words[0] for words in first_words if words and "/" in words[0] and words[0][0].isdigit()}
+
+    def expected_prefixes(self) -> set[str]:
+        """The prefixes of the customers whose link is up, as the router's kernel has it."""
+        links = {link["ifname"]: link for link in json.loads(run("ip", "-n", self.router.name, "-j", "link", "show"))}
+        up = [customer for customer in CUSTOMERS if links[customer.port]["operstate"] == "UP"]
+        return {str(customer.ipv6) for customer in up} | {f"{customer.ipv4}/32" for customer in up}
+
+    def neighbours(self, namespace: Namespace) -> list[dict[str, Any]]:
+        """The neighbour table of a namespace, both families, permanent entries included."""
+        told: list[dict[str, Any]] = json.loads(run("ip", "-n", namespace.name, "-j", "neigh", "show", "nud", "all"))
+        return [entry for entry in told if entry["dev"] != "lo" and entry["state"] != ["NOARP"]]
+
+    def down(self) -> None:
+        """Remove all of it, whatever state it is in."""
+        for namespace in self.namespaces():
+            namespace.remove()
+        if self.agent is not None:
+            self.agent.wait()
+            self.agent = None
+        libc = ctypes.CDLL(None)
+        while libc.umount2(os.fsencode(self.run_dir / "bpf"), 2) == 0:  # MNT_DETACH
+            pass
+        made_etc = (self.run_dir / "made-etc-l3ctl").exists()
+        shutil.rmtree(self.run_dir, ignore_errors=True)
+        shutil.rmtree(self.etc.parent, ignore_errors=True)
+        empty = [self.etc.parent.parent, self.run_dir.parent, self.run_dir.parent.parent]
+        for folder in [*empty, Path("/etc/l3ctl")] if made_etc else empty:
+            try:
+                folder.rmdir()
+            except OSError:  # not empty: another lab's, or the machine's own
+                continue
+
+
+def _found(program: str) -> str:
+    return shutil.which(program) or shutil.which(program, path=_SBIN) or program
+
+
+def require_programs() -> None:
+    """Say what the lab lacks on this machine, all of it at once."""
+    if os.geteuid() != 0:
+        raise MissingRequirement("the lab makes network namespaces and loads BPF programs", "run as root")
+    packages = {package for program, package in PROGRAMS.items() if not Path(_found(program)).is_absolute()}
+    if packages:
+        raise MissingRequirement(
+            f"the lab needs {', '.join(sorted(packages))}", f"apt-get install {' '.join(sorted(packages))}, or make setup"
+        )
