@@ -32,6 +32,8 @@ def as_json(value: object) -> object:
         return shown if value.was is None else {**shown, "was": as_json(value.was)}
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: as_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): as_json(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [as_json(one) for one in value]
     if value is None or isinstance(value, bool | int | float | str):

@@ -1,1 +1,53 @@
 """The inventory: sources yield records, one schema validates them, ports come out."""
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from l3ctl.document import in_order
+from l3ctl.errors import BadInput, Problem
+from l3ctl.inventory.checks import Entry, conflicts
+from l3ctl.inventory.file import read_records
+from l3ctl.inventory.schema import PortRecord
+from l3ctl.model import Address, Port
+from l3ctl.validation import problems_of
+
+
+def load_inventory(file: Path, router: str, gateways: Iterable[Address] = ()) -> tuple[Port, ...]:
+    """The ports of ``router``, by name; `BadInput` with every problem of the whole file, other routers' records included.
+
+    A prefix billed on two routers means that billing is wrong, whichever router asks. Records that are faulty in themselves are
+    reported and left out of the checks between records.
+    """
+    with _collector_paused():
+        return _load(file, router, gateways)
+
+
+def _load(file: Path, router: str, gateways: Iterable[Address]) -> tuple[Port, ...]:
+    entries: list[Entry] = []
+    problems: list[Problem] = []
+    for source in read_records(file):
+        try:
+            entries.append(Entry(PortRecord.model_validate(source.value), source))
+        except ValidationError as error:
+            problems += problems_of(error, source, PortRecord)
+    problems += conflicts(entries, gateways)
+    if problems:
+        raise BadInput(in_order(problems))
+    ports = (entry.port for entry in entries if entry.router in (None, router))
+    return tuple(sorted(ports, key=lambda port: port.name))
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """A large inventory makes millions of objects and no cycles; the collector would walk them all, again and again, for half the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -10,8 +10,6 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 import pytest
 
-from l3ctl.model import Host, Mode, PortPolicy
-from l3ctl.xdp.verdict import Judge
 from l3ctl.lab.frames import (
     BROADCAST,
     GATEWAY4,
@@ -41,6 +39,8 @@ from l3ctl.lab.frames import (
     tcp6,
     udp4,
 )
+from l3ctl.model import Host, Mode, PortPolicy
+from l3ctl.xdp.verdict import Judge
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 

@@ -1,0 +1,307 @@
+"""The relay: ExaBGP's helper process, and the memory of what ExaBGP holds. It knows nothing of inventories, ports or wishes.
+
+ExaBGP forgets every route when it stops, hangs when its helper does not read, and exits (every route gone) when its helper dies more than
+five times in a minute. So the helper is this small program: it lives exactly as long as ExaBGP does, always reads, and waits for an agent
+that may come, go and be upgraded behind it. Because it lives as long as ExaBGP's routes, it is also the one place that truthfully knows
+which of them ExaBGP took. It is run as a file of its own (``python -I relay.py SOCKET``) and so imports the standard library only.
+
+To ExaBGP it speaks ExaBGP's text API, one command outstanding at a time: answers carry no number and may overtake each other.
+
+To the agent, a line each, ASCII, over a Unix stream socket the agent listens on::
+
+    relay to agent                                 agent to relay, only after `ready`
+    held PEER PREFIX ATTRIBUTES    each route      neighbor PEER announce attributes ATTRIBUTES nlri PREFIX ...
+    peer ADDRESS up|down                           neighbor PEER withdraw attributes ATTRIBUTES nlri PREFIX ...
+    ready                          after those     synced     ExaBGP now holds all that is wished
+    done | error                   one a command
+
+End-of-RIB is the relay's duty, because sessions also flap while no agent is there: once some agent has said `synced`, every session that
+comes up gets it, after the routes ExaBGP sends again by itself. Before that none gets it, so that a peer with graceful restart keeps what
+it has from before ExaBGP restarted.
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+LINE_LIMIT = 64 * 1024
+"""bytes of one line from the agent; ExaBGP kills a helper that sends it 1 MiB without a newline"""
+BACKLOG_LIMIT = 16 * 1024 * 1024
+"""bytes an agent may leave unread before it is dropped; 10,000 held routes are 0.7 MB"""
+RECONNECT = 0.1
+"""seconds between two tries to reach an agent"""
+SHOW_ROUTES = "show adj-rib out extensive"
+SHOW_PEERS = "show neighbor summary"
+END_OF_RIB = ("announce eor ipv6 unicast", "announce eor ipv4 unicast")
+
+
+class Gone(Exception):
+    """ExaBGP closed a pipe: it is no more, and neither is anything to remember."""
+
+
+class Relay:
+    """The state of one life of ExaBGP. `source` and `sink` are ExaBGP's pipes to and from us."""
+
+    def __init__(self, socket_path: str, source: int = 0, sink: int = 1) -> None:
+        self.socket_path = socket_path
+        self.source, self.sink = source, sink
+        self.selector = selectors.PollSelector()
+        self.held: dict[tuple[str, str], str] = {}
+        """(peer, prefix) -> the attributes ExaBGP holds it with"""
+        self.peers: dict[str, str] = {}
+        self.synced = False
+        self.own: deque[str] = deque()
+        """the relay's own commands still to be sent"""
+        self.outstanding: str | None = None
+        self.asked_by: socket.socket | None = None
+        self.from_exabgp, self.to_exabgp = bytearray(), bytearray()
+        self.agent: socket.socket | None = None
+        self.met_agent = self.greeted = False
+        self.from_agent, self.to_agent = bytearray(), bytearray()
+        self.retry_at = 0.0
+
+    def run(self) -> int:
+        """Serve until ExaBGP is gone; the exit code."""
+        for pipe in (self.source, self.sink):
+            os.set_blocking(pipe, False)
+        try:
+            while True:
+                self.connect()
+                self.advance()
+                self.watch(self.source, selectors.EVENT_READ, self.read_exabgp)
+                self.watch(self.sink, selectors.EVENT_WRITE if self.to_exabgp else 0, self.write_exabgp)
+                for key, _ in self.selector.select(None if self.agent else max(0.0, self.retry_at - time.monotonic())):
+                    key.data()
+        except Gone:
+            return 0
+
+    def watch(self, file: int | socket.socket, events: int, callback: Callable[[], None]) -> None:
+        """Make the selector wait for exactly these events of `file`; 0 is none."""
+        known = file in self.selector.get_map()
+        if known and not events:
+            self.selector.unregister(file)
+        elif known:
+            self.selector.modify(file, events, callback)
+        elif events:
+            self.selector.register(file, events, callback)
+
+    # ExaBGP's side
+
+    def read_exabgp(self) -> None:
+        """Drain ExaBGP's pipe: it writes blocking, and stops serving its peers while the pipe is full."""
+        with suppress(BlockingIOError):
+            chunk = os.read(self.source, 65536)
+            if not chunk:
+                raise Gone
+            self.from_exabgp += chunk
+        *lines, rest = self.from_exabgp.split(b"\n")
+        self.from_exabgp = rest if len(rest) <= BACKLOG_LIMIT else bytearray()
+        for line in lines:
+            self.heard(line.decode("ascii", "replace").strip())
+
+    def write_exabgp(self) -> None:
+        """Hand over what the pipe takes now; a stalled ExaBGP must not stall the reading of its events."""
+        try:
+            del self.to_exabgp[: os.write(self.sink, self.to_exabgp)]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            raise Gone from None
+
+    def heard(self, line: str) -> None:
+        """One line of ExaBGP: an event, an answer, or a row of what the relay asked to be shown."""
+        if line.startswith("{"):
+            self.event(line)
+        elif line in ("done", "error") and self.outstanding is not None:
+            command, self.outstanding = self.outstanding, None
+            if line == "done":
+                self.remember(command)
+            if self.asked_by is not None and self.asked_by is self.agent:
+                self.tell(line)
+        elif self.outstanding == SHOW_ROUTES:
+            self.recover_route(line.split())
+        elif self.outstanding == SHOW_PEERS:
+            self.recover_peer(line.split())
+
+    def event(self, line: str) -> None:
+        """Keep what a session's state changed to, and finish its graceful restart."""
+        try:
+            neighbor = json.loads(line)["neighbor"]
+            peer, state = str(neighbor["address"]["peer"]), str(neighbor["state"])
+        except (ValueError, KeyError, TypeError):
+            return
+        if state == "up" and self.synced:
+            self.own.extend(f"neighbor {peer} {command}" for command in END_OF_RIB)
+        if state == "up" or (state == "down" and self.peers.get(peer) != "down"):
+            self.peers[peer] = state
+            self.tell(f"peer {peer} {state}")
+
+    def remember(self, command: str) -> None:
+        """What ExaBGP holds once it has taken an agent's command."""
+        words = command.split(" ")
+        if not is_ours(words):
+            return
+        peer, verb, attributes, prefixes = words[1], words[2], " ".join(words[4 : words.index("nlri")]), words[words.index("nlri") + 1 :]
+        for prefix in prefixes:
+            if verb == "announce":
+                self.held[peer, prefix] = attributes
+            else:
+                self.held.pop((peer, prefix), None)
+
+    def recover_route(self, words: list[str]) -> None:
+        """A row `neighbor P ... family-allowed F AFI SAFI PREFIX next-hop N med M`; one that looks otherwise is not l3ctl's."""
+        with suppress(ValueError, IndexError):
+            at = words.index("family-allowed") + 4
+            if words[at + 1] == "next-hop" and words[at + 3] == "med" and len(words) == at + 5:
+                self.held[words[1], words[at]] = " ".join(words[at + 1 :])
+
+    def recover_peer(self, words: list[str]) -> None:
+        """A row `ADDRESS AS SINCE established SENT RECEIVED`, or `ADDRESS AS down STATE SENT RECEIVED`."""
+        if len(words) == 6 and words[1].isdigit():
+            self.peers[words[0]] = "up" if words[3] == "established" else "down"
+
+    # the agent's side
+
+    def connect(self) -> None:
+        """Try for an agent, when there is none and the last try is a while ago."""
+        if self.agent is not None or time.monotonic() < self.retry_at:
+            return
+        self.retry_at = time.monotonic() + RECONNECT
+        agent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            agent.connect(self.socket_path)
+        except OSError:
+            agent.close()
+            return
+        self.agent = agent
+        if not self.met_agent and marked_before(self.socket_path):
+            self.own.extend((SHOW_ROUTES, SHOW_PEERS))
+        self.met_agent = True
+
+    def drop(self, why: str) -> None:
+        """Let this agent go; what it sent and was not yet asked of ExaBGP is void, the line it died in above all."""
+        assert self.agent is not None
+        self.watch(self.agent, 0, self.serve_agent)
+        self.agent.close()
+        self.agent, self.greeted = None, False
+        self.from_agent.clear()
+        self.to_agent.clear()
+        if why:
+            with suppress(OSError):
+                os.write(2, f"l3ctl relay: dropped the agent: {why}\n".encode())
+
+    def serve_agent(self) -> None:
+        """Read and write what can be read and written without waiting."""
+        assert self.agent is not None
+        try:
+            if self.to_agent:
+                del self.to_agent[: self.agent.send(self.to_agent)]
+            chunk = self.agent.recv(65536) if len(self.from_agent) <= LINE_LIMIT else b""
+        except BlockingIOError:
+            return
+        except OSError:
+            self.drop("")
+            return
+        if not chunk and len(self.from_agent) <= LINE_LIMIT:
+            self.drop("")
+            return
+        self.from_agent += chunk
+        if not chunk.isascii():
+            self.drop("a byte that is not ASCII")
+        elif len(self.from_agent) > LINE_LIMIT and self.from_agent.find(b"\n", 0, LINE_LIMIT) < 0:
+            self.drop(f"a line longer than {LINE_LIMIT} bytes")
+
+    def tell(self, line: str) -> None:
+        """Queue a line for the agent, if it has been told all that came before."""
+        if self.greeted:
+            self.to_agent += line.encode() + b"\n"
+
+    def advance(self) -> None:
+        """Do what may be done while ExaBGP owes no answer: own commands first, then greet a new agent, then its commands."""
+        while self.outstanding is None:
+            if self.own:
+                self.ask(self.own.popleft(), None)
+            elif self.agent and not self.greeted:
+                self.greet()
+            elif self.agent and b"\n" in self.from_agent:
+                line, _, self.from_agent = self.from_agent.partition(b"\n")
+                self.obey(line.decode())
+            else:
+                break
+        if self.agent and len(self.to_agent) > BACKLOG_LIMIT:
+            self.drop("it does not read")
+        if self.agent:
+            reading = selectors.EVENT_READ if len(self.from_agent) <= LINE_LIMIT else 0
+            self.watch(self.agent, reading | (selectors.EVENT_WRITE if self.to_agent else 0), self.serve_agent)
+
+    def greet(self) -> None:
+        """Tell a new agent how things stand."""
+        self.greeted = True
+        for (peer, prefix), attributes in self.held.items():
+            self.tell(f"held {peer} {prefix} {attributes}")
+        for peer, state in self.peers.items():
+            self.tell(f"peer {peer} {state}")
+        self.tell("ready")
+
+    def obey(self, line: str) -> None:
+        """One line of the agent. What the relay could not account for is never passed on."""
+        if line == "synced":
+            self.own.extend(() if self.synced else END_OF_RIB)
+            self.synced = True
+        elif is_ours(line.split(" ")) and line.isprintable():
+            self.ask(line, self.agent)
+        else:
+            self.drop(f"not a line of the protocol: {line[:80]!r}")
+
+    def ask(self, command: str, asked_by: socket.socket | None) -> None:
+        """Hand ExaBGP one command."""
+        self.outstanding, self.asked_by = command, asked_by
+        self.to_exabgp += command.encode() + b"\n"
+        self.write_exabgp()
+
+
+def is_ours(words: list[str]) -> bool:
+    """Whether this is `neighbor PEER announce|withdraw attributes ... nlri PREFIX ...`."""
+    return words[0] == "neighbor" and words[2:3] in (["announce"], ["withdraw"]) and words[3:4] == ["attributes"] and "nlri" in words[5:-1]
+
+
+def marked_before(socket_path: str) -> bool:
+    """Whether a relay served this very ExaBGP before us, and so died with its memory; marks that one serves it now.
+
+    The mark is beside the socket and names the process and its start, because process ids come again.
+    """
+    try:
+        with open(f"/proc/{os.getppid()}/stat") as stat:  # noqa: PTH123  pathlib costs a third of the start
+            started = stat.read().rpartition(")")[2].split()[19]
+        descriptor = os.open(f"{socket_path}.exabgp", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        return False
+    with os.fdopen(descriptor, "r+") as file:
+        mark = f"{os.getppid()} {started}\n"
+        if file.read() == mark:
+            return True
+        file.seek(0)
+        file.truncate()
+        file.write(mark)
+    return False
+
+
+def run(socket_path: str) -> int:
+    """Relay between ExaBGP, on standard input and output, and the agent at `socket_path`; returns when ExaBGP is gone.
+
+    SIGTERM is ExaBGP's own word for its shutdown and keeps its default; a terminal's SIGINT and SIGHUP are ExaBGP's business, not ours.
+    """
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    return Relay(socket_path).run()
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1]))

@@ -1,0 +1,209 @@
+"""The agent's end of the line to ExaBGP: a Unix socket on which ExaBGP's relay calls. Owns the socket; what to say is `ledger`'s affair.
+
+No threads and no asyncio: sockets are registered with the agent's selector, each with the function to call when it is ready. The protocol
+is in `relay`. Losing the relay loses nothing: the next one begins by saying what ExaBGP holds.
+"""
+
+import os
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from l3ctl.bgp.ledger import Ledger
+from l3ctl.bgp.lines import Command
+from l3ctl.errors import MissingRequirement
+from l3ctl.model import Announcement, BgpSettings
+
+ANSWER_TIMEOUT = 30.0
+"""seconds ExaBGP has for one answer; it needs milliseconds"""
+LINE_LIMIT = 64 * 1024
+
+
+class Speaker:
+    """Keeps ExaBGP announcing what is wished.
+
+    `on_answer` is called for each command ExaBGP has answered, with whether it took it; it must not call back.
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        settings: BgpSettings,
+        selector: selectors.BaseSelector,
+        on_answer: Callable[[Command, bool], None] | None = None,
+    ) -> None:
+        self.socket_path = socket_path
+        self._selector = selector
+        self._on_answer = on_answer
+        self._ledger = Ledger(settings)
+        self._peers = {str(peer.address): "unknown" for peer in settings.peers}
+        self._listener: socket.socket | None = None
+        self._relay: socket.socket | None = None
+        self._incoming, self._outgoing = bytearray(), bytearray()
+        self._asked_at = 0.0
+        self._told_synced = self._waits_to_write = False
+
+    def open(self) -> None:
+        """Listen for the relay. What a dead agent left at the path is removed; only root and our own user may connect."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        try:
+            if self.socket_path.is_socket():
+                self.socket_path.unlink()
+            listener.bind(str(self.socket_path))
+            self.socket_path.chmod(0o600)  # before listen(), so that nobody came in before
+            listener.listen(4)
+        except OSError as error:
+            listener.close()
+            raise MissingRequirement(
+                f"cannot listen at {self.socket_path}: {error.strerror or error}", "its directory must exist"
+            ) from error
+        self._listener = listener
+        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+
+    def close(self) -> None:
+        """Let go of the relay. ExaBGP goes on announcing what it holds."""
+        self._disconnect()
+        if self._listener is not None:
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            self._listener = None
+            self.socket_path.unlink(missing_ok=True)
+
+    def want(self, prefix_owner: str, announcements: frozenset[Announcement]) -> None:
+        """Replace the wish of one owner (a port, by name); an empty one is no wish. What changed is sent at once, ahead of any resync."""
+        self._ledger.want(prefix_owner, announcements)
+        self._advance()
+
+    def complete(self) -> None:
+        """Every port's wish has been given once. Before this nothing is sent, so that a restarting agent withdraws nothing by mistake."""
+        self._ledger.complete()
+        self._advance()
+
+    def wanted(self) -> frozenset[Announcement]:
+        """The wishes of all owners."""
+        return self._ledger.wanted()
+
+    def held(self) -> frozenset[Announcement] | None:
+        """What ExaBGP announces to every peer, and strays to any (their host is `ledger.UNKNOWN_HOST`); None while no relay is ready."""
+        return self._ledger.held()
+
+    def settled(self, announcements: Iterable[Announcement]) -> bool:
+        """Whether ExaBGP has answered all that concerns these prefixes. True also without a relay: there is nobody to wait for."""
+        return self._ledger.settled(announcements)
+
+    def in_sync(self) -> bool:
+        """Whether a relay is there and nothing is left to be sent or answered."""
+        return self._ledger.in_sync()
+
+    def refused(self) -> tuple[Command, ...]:
+        """What ExaBGP answered `error` to; each is asked again only when its wish changes, its peer comes up or ExaBGP restarts."""
+        return self._ledger.refused()
+
+    def status(self) -> dict[str, object]:
+        """For people and metrics; `queued` counts each peer, `held` and `wanted` do not."""
+        held = self._ledger.held()
+        return {
+            "relay": held is not None,
+            "held": len(held or ()),
+            "wanted": len(self._ledger.wanted()),
+            "queued": self._ledger.queued(),
+            "refused": [{"line": str(command), "prefix": command.prefixes[0]} for command in self._ledger.refused()],
+            "peers": dict(self._peers),
+        }
+
+    def tick(self, now: float) -> None:
+        """About once a second, with `time.monotonic()`: give up on a relay that does not answer; the next one tells the truth again."""
+        if self._ledger.awaits_answer() and now - self._asked_at > ANSWER_TIMEOUT:
+            self._disconnect()
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            relay, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        credentials = relay.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        if struct.unpack("3i", credentials)[1] not in (0, os.geteuid()):
+            relay.close()
+            return
+        self._disconnect()
+        relay.setblocking(False)
+        self._relay = relay
+        self._selector.register(relay, selectors.EVENT_READ, self._serve)
+
+    def _disconnect(self) -> None:
+        self._ledger.disconnected()
+        self._peers = dict.fromkeys(self._peers, "unknown")
+        self._told_synced = self._waits_to_write = False
+        self._incoming.clear()
+        self._outgoing.clear()
+        if self._relay is not None:
+            self._selector.unregister(self._relay)
+            self._relay.close()
+            self._relay = None
+
+    def _serve(self) -> None:
+        assert self._relay is not None
+        self._flush()
+        try:
+            chunk = self._relay.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        *lines, rest = (self._incoming + chunk).split(b"\n")
+        self._incoming = rest
+        understood = bool(chunk) and len(rest) <= LINE_LIMIT and all(self._heard(line.decode("ascii", "replace")) for line in lines)
+        if understood:
+            self._advance()
+        else:
+            self._disconnect()
+
+    def _heard(self, line: str) -> bool:
+        """One line of the relay; False for one that does not belong here."""
+        match line.split(" ", 3):
+            case ["done" | "error" as answer] if self._ledger.awaits_answer():
+                command = self._ledger.answered(answer == "done")
+                if self._on_answer is not None:
+                    self._on_answer(command, answer == "done")
+            case ["held", peer, prefix, attributes] if self._ledger.held() is None:
+                self._ledger.adopt(peer, prefix, attributes)
+            case ["peer", address, ("up" | "down") as state]:
+                self._peers[address] = state
+                if state == "up":
+                    self._ledger.retry(address)
+            case ["ready"]:
+                self._ledger.ready()
+            case _:
+                return False
+        return True
+
+    def _advance(self) -> None:
+        """Send the next command, or that there is none left."""
+        if command := self._ledger.next_command():
+            self._asked_at = time.monotonic()
+            self._send(str(command))
+        elif self._ledger.in_sync() and not self._told_synced:
+            self._told_synced = True
+            self._send("synced")
+
+    def _send(self, line: str) -> None:
+        self._outgoing += line.encode("ascii") + b"\n"
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._relay is None or not self._outgoing:
+            return
+        try:
+            del self._outgoing[: self._relay.send(self._outgoing)]
+        except BlockingIOError:
+            pass
+        except (BrokenPipeError, ConnectionResetError):
+            self._outgoing.clear()  # the end of file that follows is seen by _serve
+        if bool(self._outgoing) != self._waits_to_write:
+            self._waits_to_write = bool(self._outgoing)
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._waits_to_write else 0)
+            self._selector.modify(self._relay, events, self._serve)

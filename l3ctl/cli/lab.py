@@ -1,0 +1,77 @@
+"""`l3ctl lab`."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from l3ctl.cli.options import print_json, with_json
+from l3ctl.errors import LabFailed
+from l3ctl.lab.topology import CUSTOMERS, Lab
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _with_prefix(default: str) -> Callable[[F], F]:
+    return click.option("--prefix", default=default, show_default=True, help="Begins the names of the lab's namespaces.")
+
+
+@click.group("lab")
+def command() -> None:
+    """A router, an upstream with BIRD and three customers, one of them an attacker, in network namespaces. Needs root."""
+
+
+@command.command("up")
+@_with_prefix("l3")
+@with_json
+def up(prefix: str, as_json_text: bool) -> None:
+    """Build the lab and leave it running, with an agent and real peers."""
+    lab = Lab(prefix)
+    lab.up()
+    names = [one.name for one in lab.namespaces()]
+    if as_json_text:
+        ports = [{"name": one.name, "interface": one.port, "namespace": lab.hosts[one.name].name} for one in CUSTOMERS]
+        print_json({"namespaces": names, "config": str(lab.config), "run_dir": str(lab.run_dir), "ports": ports})
+        return
+    click.echo(f"up: {' '.join(names)}")
+    click.echo(f"try: ip netns exec {lab.router.name} l3ctl status")
+    click.echo(f"     ip netns exec {lab.upstream.name} birdc -s {lab.run_dir}/bird.ctl show route")
+
+
+@command.command("down")
+@_with_prefix("l3")
+def down(prefix: str) -> None:
+    """Remove the lab, whatever state it is in."""
+    Lab(prefix).down()
+
+
+@command.command("attack")
+@_with_prefix("l3")
+@click.option("--frames", default=20_000, show_default=True, type=click.IntRange(100, 40_000), help="Frames in each flood.")
+@with_json
+def attack(prefix: str, frames: int, as_json_text: bool) -> None:
+    """Attack the router from the customer `rogue`, in every way it knows, and say what the filter counted."""
+    from l3ctl.control import as_json
+    from l3ctl.lab.attacks import attack as run_attacks
+
+    lab = Lab(prefix)
+    if not lab.exists():
+        raise LabFailed(f"there is no lab '{prefix}'", f"`l3ctl lab up --prefix {prefix}` builds one")
+    outcomes = []
+    for outcome in run_attacks(lab, frames):
+        outcomes.append(outcome)
+        if not as_json_text:
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(outcome.counted.items()))
+            growth = outcome.neighbours_after - outcome.neighbours_before
+            click.echo(f"{outcome.name:<22} to {outcome.aim:<46} {outcome.sent:>6} sent; counted {reasons}; neighbour table {growth:+d}")
+    if as_json_text:
+        print_json(as_json(outcomes))
+
+
+@command.command("demo")
+@_with_prefix("l3demo")
+def demo(prefix: str) -> None:
+    """Tell the story of l3ctl in about a minute, in a lab of its own that is removed afterwards."""
+    from l3ctl.lab.demo import demo as run_demo
+
+    run_demo(Lab(prefix), lambda line: click.echo(f"   {line}"), lambda line: click.secho(f"\n{line}", bold=True))

@@ -1,0 +1,91 @@
+"""One inventory record: its keys, its defaults, and what must hold inside it. Between records is `checks`."""
+
+from ipaddress import IPv6Address
+from typing import Self
+
+from pydantic import model_validator
+
+from l3ctl.document import Loc
+from l3ctl.fields import BilledPrefix, InterfaceName, Ipv4Unicast, LinkLocal, Lladdr, Name, VlanId
+from l3ctl.model import Host, Port, eui64_link_local
+from l3ctl.validation import Fault, Strict, refused
+
+
+class HostRecord(Strict):
+    """A MAC and what is billed to it."""
+
+    mac: Lladdr
+    link_local: LinkLocal | None = None
+    ipv6: tuple[BilledPrefix, ...] = ()
+    ipv4: tuple[Ipv4Unicast, ...] = ()
+
+
+class PortRecord(Strict):
+    """A port with one host written flat, or several in ``hosts``."""
+
+    name: Name
+    router: Name | None = None
+    interface: InterfaceName | None = None
+    trunk: InterfaceName | None = None
+    vlan: VlanId | None = None
+    guard: InterfaceName | None = None
+    mac: Lladdr | None = None
+    link_local: LinkLocal | None = None
+    ipv6: tuple[BilledPrefix, ...] = ()
+    ipv4: tuple[Ipv4Unicast, ...] = ()
+    hosts: tuple[HostRecord, ...] | None = None
+
+    @model_validator(mode="after")
+    def _forms(self) -> Self:
+        if faults := [*self._attachment_faults(), *self._host_faults()]:
+            raise refused(*faults)
+        return self
+
+    def _attachment_faults(self) -> list[Fault]:
+        faults = []
+        if self.trunk is not None and self.vlan is None:
+            faults.append(Fault(f"port '{self.name}' has 'trunk' without 'vlan'", "add 'vlan'", ("trunk",), of_key=True))
+        elif self.vlan is not None and self.trunk is None:
+            mend = "add 'trunk', or remove 'vlan'"
+            faults.append(Fault(f"port '{self.name}' has 'vlan' without 'trunk'", mend, ("vlan",), of_key=True))
+        elif self.interface is None and self.trunk is None:
+            faults.append(Fault(f"port '{self.name}' is attached to nothing", "add 'interface', or 'trunk' and 'vlan'"))
+        elif len(self._interface().encode()) > 15:
+            what = f"interface {self._interface()} of port '{self.name}' is longer than 15 bytes"
+            faults.append(Fault(what, "name the netdev in 'interface'", ("trunk",)))
+        return faults
+
+    def _host_faults(self) -> list[Fault]:
+        if self.hosts is None:
+            return [] if self.mac else [Fault(f"port '{self.name}' has no host", "add 'mac' or 'hosts'")]
+        faults = [
+            Fault(f"port '{self.name}' has '{key}' beside 'hosts'", "move it into the host it belongs to", (key,), of_key=True)
+            for key in HostRecord.model_fields
+            if key in self.model_fields_set
+        ]
+        if not self.hosts:
+            faults.append(Fault(f"port '{self.name}' has no host", "list one, or remove the port", ("hosts",)))
+        return faults
+
+    def _interface(self) -> str:
+        return self.interface or f"{self.trunk}.{self.vlan}"
+
+    def located_hosts(self) -> list[tuple[Loc, Host]]:
+        """The hosts, each with the place of its keys within the record."""
+        if self.mac is not None:
+            return [((), _host(self.mac, self.link_local, self))]
+        return [(("hosts", index), _host(host.mac, host.link_local, host)) for index, host in enumerate(self.hosts or ())]
+
+    def port(self) -> Port:
+        """The port as everything else knows it."""
+        return Port(
+            name=self.name,
+            interface=self._interface(),
+            guard=self.guard or self.trunk or self._interface(),
+            vlan_id=self.vlan,
+            hosts=tuple(host for _, host in self.located_hosts()),
+        )
+
+
+def _host(lladdr: str, link_local: IPv6Address | None, billed: HostRecord | PortRecord) -> Host:
+    return Host(lladdr, link_local or eui64_link_local(lladdr), billed.ipv6, billed.ipv4)

@@ -1,0 +1,73 @@
+"""Gateway addresses as rtnetlink spells them. Pure: model types in, messages out; payloads in, entries out.
+
+IFA_PROTO, by which l3ctl knows its own, is of Linux 5.18: an older kernel ignores it, and would make every address look foreign.
+"""
+
+import struct
+from ipaddress import IPv6Interface
+from socket import AF_INET6
+from typing import NamedTuple
+
+from l3ctl.kernel.wire import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    PROTOCOL,
+    RTM_DELADDR,
+    RTM_GETADDR,
+    RTM_NEWADDR,
+    Message,
+    attribute,
+    attributes,
+)
+from l3ctl.model import GatewayAddress
+
+_IFA_F_NODAD = 0x02
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_PROTO = 1, 2, 8, 11
+_U32 = struct.Struct("=I")
+_IFADDRMSG = struct.Struct("=4BI")
+"""ifa_family, ifa_prefixlen, ifa_flags, ifa_scope, ifa_index"""
+
+
+def pack_add(address: GatewayAddress, ifindex: int) -> Message:
+    """A gateway's address, usable at once: every port carries the same one, so duplicate address detection has nothing to find."""
+    raw = address.address.ip.packed
+    marks = attribute(_IFA_FLAGS, _U32.pack(_IFA_F_NODAD)) + attribute(_IFA_PROTO, bytes([PROTOCOL]))
+    key = _key(address, ifindex, address.address.network.prefixlen)
+    return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, key + attribute(_IFA_LOCAL, raw) + marks)
+
+
+def pack_remove(address: GatewayAddress, ifindex: int) -> Message:
+    """Delete this address, whosever it is: the kernel does not compare IFA_PROTO. Ask first."""
+    return Message(RTM_DELADDR, 0, _key(address, ifindex, address.address.network.prefixlen))
+
+
+def pack_ask(address: GatewayAddress, ifindex: int) -> Message:
+    """Ask for one address; under strict checking without its prefix length."""
+    return Message(RTM_GETADDR, 0, _key(address, ifindex, 0))
+
+
+def _key(address: GatewayAddress, ifindex: int, length: int) -> bytes:
+    return _IFADDRMSG.pack(AF_INET6, length, 0, 0, ifindex) + attribute(_IFA_ADDRESS, address.address.ip.packed)
+
+
+def pack_dump(ifindex: int | None) -> Message:
+    """All IPv6 addresses, or those of one interface."""
+    return Message(RTM_GETADDR, 0, _IFADDRMSG.pack(AF_INET6, 0, 0, 0, ifindex or 0))
+
+
+class AddressEntry(NamedTuple):
+    """An interface's IPv6 address as found."""
+
+    ifindex: int
+    address: IPv6Interface
+    protocol: int
+
+
+def parse(payload: bytes) -> AddressEntry | None:
+    """One RTM_NEWADDR; None where it is not IPv6."""
+    family, length, _, _, ifindex = _IFADDRMSG.unpack_from(payload)
+    found = attributes(payload, _IFADDRMSG.size)
+    raw = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
+    if family != AF_INET6 or raw is None:
+        return None
+    return AddressEntry(ifindex, IPv6Interface((raw, length)), found.get(_IFA_PROTO, b"\0")[0])

@@ -1,0 +1,210 @@
+"""Changes to neighbours, routes and gateway addresses, carried out in bulk and in the order given.
+
+What l3ctl does not own is neither overwritten nor removed here, whatever the plan says: the kernel would do either without asking.
+Adding what is there already and removing what is gone are successes.
+"""
+
+import errno
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Generic, TypeVar, cast
+
+from l3ctl.kernel import addresses, neighbours, routes
+from l3ctl.kernel.found import ASKED_SINGLY, Names, describe_neighbour, describe_route, routes_of
+from l3ctl.kernel.netlink import NetlinkSocket
+from l3ctl.kernel.wire import PROTOCOL, Message, Refusal
+from l3ctl.model import Change, GatewayAddress, Neighbour, Prefix, Route, Verb
+
+Entry = GatewayAddress | Neighbour | Route
+E = TypeVar("E", bound=Entry)
+
+Reasons = dict[int, str]
+"""position of the change -> why it failed"""
+_GONE = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL})
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A change that the kernel, or respect for what is another's, did not allow."""
+
+    change: Change
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Step(Generic[E]):
+    """One thing to add or remove, for the change at ``position``."""
+
+    position: int
+    removes: bool
+    item: E
+    ifindex: int
+
+
+def apply(kernel: NetlinkSocket, changes: Sequence[Change]) -> list[Failure]:
+    """Carry out what can be; the failures in the order of the changes.
+
+    Raises:
+        NetlinkFailed: the kernel did not answer; what has been done is unknown.
+    """
+    reasons: Reasons = {}
+    steps = list(_steps(kernel, changes, reasons))
+    for (kind, removes), grouped in groupby(steps, key=_run_of):
+        run = list(grouped)
+        if kind is Route:
+            failed = _apply_routes(kernel, cast(list[_Step[Route]], run))
+        elif kind is Neighbour:
+            failed = (_remove_neighbours if removes else _add_neighbours)(kernel, cast(list[_Step[Neighbour]], run))
+        else:
+            failed = (_remove_addresses if removes else _add_addresses)(kernel, cast(list[_Step[GatewayAddress]], run))
+        for position, reason in failed.items():
+            reasons.setdefault(position, reason)
+    return [Failure(changes[position], reasons[position]) for position in sorted(reasons)]
+
+
+def _run_of(step: _Step[Entry]) -> tuple[type[Entry], bool]:
+    """What may go out together: routes in any mix, since the kernel takes a batch in order; the others need an answer between verbs."""
+    return type(step.item), step.removes and not isinstance(step.item, Route)
+
+
+def _steps(kernel: NetlinkSocket, changes: Sequence[Change], reasons: Reasons) -> Iterator[_Step[Entry]]:
+    indexes: dict[str, int | None] = {}
+
+    def index_of(item: Entry) -> int | None:
+        if item.interface not in indexes:
+            indexes[item.interface] = kernel.index_of(item.interface)
+        return indexes[item.interface]
+
+    for position, change in enumerate(changes):
+        if not isinstance(change.item, Entry):
+            raise TypeError(f"not of the kernel's tables: {change.item!r}")
+        gone = change.item if change.verb is Verb.REMOVE else _displaced(change)
+        if gone is not None and (ifindex := index_of(gone)) is not None:
+            yield _Step(position, True, gone, ifindex)
+        if change.verb is Verb.REMOVE:
+            continue
+        if (ifindex := index_of(change.item)) is None:
+            reasons[position] = f"there is no interface {change.item.interface}"
+        else:
+            yield _Step(position, False, change.item, ifindex)
+
+
+def _displaced(change: Change) -> Entry | None:
+    """What a replacement removes first: what it was, but for a neighbour of the same address, which the new one overwrites in place.
+
+    A route is removed and added, in one batch: NLM_F_REPLACE would also take the place of another protocol's.
+    """
+    item, was = change.item, change.was
+    if change.verb is not Verb.REPLACE or not isinstance(was, Entry):
+        return None
+    if isinstance(was, Neighbour) and isinstance(item, Neighbour) and (was.interface, was.address) == (item.interface, item.address):
+        return None
+    return was
+
+
+def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]]) -> Reasons:
+    reasons: Reasons = {}
+    blocked: list[_Step[Route]] = []
+    messages = ((routes.pack_remove if step.removes else routes.pack_add)(step.item, step.ifindex) for step in run)
+    for index, why in kernel.batch(messages).items():
+        step = run[index]
+        if step.removes and why.errno in _GONE:
+            continue
+        if not step.removes and why.errno == errno.EEXIST:
+            blocked.append(step)
+        else:
+            reasons[step.position] = _say(why)
+    if blocked:
+        names = Names(kernel)
+        standing = _standing(kernel, blocked)
+        for step in blocked:
+            entry = standing.get((step.item.prefix, step.item.metric))
+            if entry is None:
+                reasons[step.position] = "another route stood in the way and is gone now"
+            elif entry.protocol != PROTOCOL or entry.hops != ((step.ifindex, step.item.next_hop),):
+                reasons[step.position] = f"{describe_route(entry, names)} stands in the way"
+    return reasons
+
+
+def _standing(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]]) -> dict[tuple[Prefix, int], routes.RouteEntry]:
+    """What has the prefix and metric of routes that could not be added, looked for where it costs least first.
+
+    The kernel can be asked how it reaches an address but not for a prefix, so these are dumps: ours on the same interfaces, which is
+    a repetition; ours anywhere; a whole table only for what is another's.
+    """
+    keys = {(step.item.prefix, step.item.metric) for step in blocked}
+    same: set[int | None] = {step.ifindex for step in blocked}
+    found: dict[tuple[Prefix, int], routes.RouteEntry] = {}
+    for ours, ifindexes in ((True, same if len(same) <= ASKED_SINGLY else ()), (True, [None]), (False, [None])):
+        missing = keys - found.keys()
+        for entry in routes_of(kernel, {prefix for prefix, _ in missing}, ifindexes, ours=ours):
+            found[entry.prefix, entry.metric] = entry
+    return found
+
+
+def _add_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]]) -> Reasons:
+    """Add where none is; where one is, look whose, and overwrite it unless it is permanent and another's.
+
+    A learned entry is what the billed one is there to displace. Trying first costs nothing where nothing is, which is the bulk case.
+    """
+    reasons, blocked = _try(kernel, run, (neighbours.pack_add(step.item, step.ifindex, replace=False) for step in run))
+    overwriting: list[_Step[Neighbour]] = []
+    answers = kernel.ask([neighbours.pack_ask(step.item, step.ifindex) for step in blocked])
+    for step, answer in zip(blocked, answers, strict=True):
+        entry = None if isinstance(answer, Refusal) else neighbours.parse(answer)
+        if entry and entry.permanent and entry.protocol != PROTOCOL:
+            reasons[step.position] = f"{describe_neighbour(entry, step.item.interface)} stands in the way"
+        elif entry is None or not entry.permanent or entry.lladdr != step.item.lladdr:
+            overwriting.append(step)
+    messages = (neighbours.pack_add(step.item, step.ifindex, replace=True) for step in overwriting)
+    for index, why in kernel.batch(messages).items():
+        reasons[overwriting[index].position] = _say(why)
+    return reasons
+
+
+def _remove_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]]) -> Reasons:
+    ours: list[_Step[Neighbour]] = []
+    answers = kernel.ask([neighbours.pack_ask(step.item, step.ifindex) for step in run])
+    for step, answer in zip(run, answers, strict=True):
+        entry = None if isinstance(answer, Refusal) else neighbours.parse(answer)
+        if entry and entry.protocol == PROTOCOL:
+            ours.append(step)
+    refused = kernel.batch(neighbours.pack_remove(step.item, step.ifindex) for step in ours)
+    return {ours[index].position: _say(why) for index, why in refused.items() if why.errno not in _GONE}
+
+
+def _add_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]]) -> Reasons:
+    reasons, blocked = _try(kernel, run, (addresses.pack_add(step.item, step.ifindex) for step in run))
+    answers = kernel.ask([addresses.pack_ask(step.item, step.ifindex) for step in blocked])
+    for step, answer in zip(blocked, answers, strict=True):
+        entry = None if isinstance(answer, Refusal) else addresses.parse(answer)
+        if entry is None:
+            reasons[step.position] = "another address stood in the way and is gone now"
+        elif entry.protocol != PROTOCOL or entry.address != step.item.address:
+            reasons[step.position] = f"{entry.address} of protocol {entry.protocol} on {step.item.interface} stands in the way"
+    return reasons
+
+
+def _remove_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]]) -> Reasons:
+    ours: list[_Step[GatewayAddress]] = []
+    answers = kernel.ask([addresses.pack_ask(step.item, step.ifindex) for step in run])
+    for step, answer in zip(run, answers, strict=True):
+        entry = None if isinstance(answer, Refusal) else addresses.parse(answer)
+        if entry and entry.protocol == PROTOCOL:
+            ours.append(step)
+    refused = kernel.batch(addresses.pack_remove(step.item, step.ifindex) for step in ours)
+    return {ours[index].position: _say(why) for index, why in refused.items() if why.errno not in _GONE}
+
+
+def _try(kernel: NetlinkSocket, run: Sequence[_Step[E]], messages: Iterable[Message]) -> tuple[Reasons, list[_Step[E]]]:
+    """Send exclusive additions: what failed for good, and what was not done because something is there."""
+    refused = kernel.batch(messages)
+    blocked = [run[index] for index, why in refused.items() if why.errno == errno.EEXIST]
+    return {run[index].position: _say(why) for index, why in refused.items() if why.errno != errno.EEXIST}, blocked
+
+
+def _say(why: Refusal) -> str:
+    text = os.strerror(why.errno)
+    return f"{text}: {why.text}" if why.text else text

@@ -1,0 +1,76 @@
+"""What the kernel says of its netdevs: RTM_GETLINK in, ``LinkFacts`` out.
+
+Packed by hand like the rest of the room: a dump of 4,000 links took pyroute2 1.6 s and 117 MB.
+"""
+
+import errno
+import os
+import struct
+
+from l3ctl.errors import NetlinkFailed
+from l3ctl.kernel.netlink import NetlinkSocket
+from l3ctl.kernel.wire import RTM_GETLINK, Message, Refusal, attribute, attributes
+from l3ctl.model import LinkFacts, format_lladdr
+
+_IFINFOMSG = struct.Struct("=BxHiII")
+"""ifi_family, ifi_type, ifi_index, ifi_flags, ifi_change"""
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 4, 16, 18, 29
+_IFLA_INFO_KIND = 1
+_RTEXT_FILTER_SKIP_STATS = 8
+_IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
+_OPER_UNKNOWN, _OPER_UP = 0, 6
+"""RFC 2863 states as linux/if.h numbers them"""
+_U32 = struct.Struct("=I")
+
+
+def pack_link_request(ifindex: int = 0, name: str = "") -> Message:
+    """Ask for one link, by ifindex or name, or for all of them when neither is given. Statistics are left out: most of the bytes."""
+    payload = _IFINFOMSG.pack(0, 0, ifindex, 0, 0) + attribute(_IFLA_EXT_MASK, _U32.pack(_RTEXT_FILTER_SKIP_STATS))
+    if name:
+        payload += attribute(_IFLA_IFNAME, name.encode() + b"\0")
+    return Message(RTM_GETLINK, 0, payload)
+
+
+def parse_link(payload: bytes) -> LinkFacts:
+    """The facts of one RTM_NEWLINK.
+
+    Drivers that never report an operational state (a tun, some NICs) stay at "unknown" for life (operstates.rst); their carrier is
+    in IFF_LOWER_UP alone.
+    """
+    _, _, ifindex, flags, _ = _IFINFOMSG.unpack_from(payload)
+    found = attributes(payload, _IFINFOMSG.size)
+    admin_up = bool(flags & _IFF_UP)
+    state = found.get(_IFLA_OPERSTATE, b"\0")[0]
+    carrier = state == _OPER_UP or (state == _OPER_UNKNOWN and bool(flags & _IFF_LOWER_UP))
+    kind = attributes(found[_IFLA_LINKINFO], 0).get(_IFLA_INFO_KIND, b"") if _IFLA_LINKINFO in found else b""
+    return LinkFacts(
+        name=_text(found[_IFLA_IFNAME]),
+        ifindex=ifindex,
+        lladdr=format_lladdr(found.get(_IFLA_ADDRESS, b"")),
+        kind=_text(kind),
+        admin_up=admin_up,
+        up=admin_up and carrier,
+        mtu=_U32.unpack(found[_IFLA_MTU])[0],
+    )
+
+
+def _text(raw: bytes) -> str:
+    return raw.rstrip(b"\0").decode(errors="replace")
+
+
+def read_links(kernel: NetlinkSocket) -> dict[str, LinkFacts]:
+    """Every link of the namespace, by name."""
+    return {facts.name: facts for facts in kernel.dump(pack_link_request(), parse_link)}
+
+
+def read_link(kernel: NetlinkSocket, which: str | int) -> LinkFacts | None:
+    """One link by name or ifindex; None when there is no such link."""
+    if isinstance(which, str) and (not which or len(which.encode()) > 15):
+        return None
+    request = pack_link_request(name=which) if isinstance(which, str) else pack_link_request(ifindex=which)
+    (answer,) = kernel.ask([request])
+    if not isinstance(answer, Refusal):
+        return parse_link(answer)
+    if answer.errno in (errno.ENODEV, errno.EINVAL):
+        return None
+    raise NetlinkFailed(f"reading link {which}: {answer.text or os.strerror(answer.errno)}")

@@ -1,0 +1,136 @@
+"""Routes as rtnetlink spells them. Pure: model types in, messages out; payloads in, entries out.
+
+An IPv6 route goes through a link-local on a device, an IPv4 one ``via inet6`` through the same (RTA_VIA). Both are unicast, of universe
+scope, in the main table. The metric is the caller's: one shared by many ``via inet6`` routes of a device is quadratic in the kernel.
+"""
+
+import struct
+from collections.abc import Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from socket import AF_INET, AF_INET6
+from typing import NamedTuple
+
+from l3ctl.kernel.wire import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    PROTOCOL,
+    RTM_DELROUTE,
+    RTM_GETROUTE,
+    RTM_NEWROUTE,
+    Message,
+    attribute,
+    attributes,
+)
+from l3ctl.model import Address, Prefix, Route
+
+_RT_TABLE_MAIN = 254
+_RTN_UNICAST = 1
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_VIA = 1, 4, 5, 6, 9, 18
+
+_U32 = struct.Struct("=I")
+_RTMSG = struct.Struct("=8BI")
+"""rtm_family, rtm_dst_len, rtm_src_len, rtm_tos, rtm_table, rtm_protocol, rtm_scope, rtm_type, rtm_flags"""
+_RTNEXTHOP = struct.Struct("=HBBi")
+"""rtnh_len, rtnh_flags, rtnh_hops, rtnh_ifindex"""
+_ROUTE6 = struct.Struct("=8BI HH16s HH16s HHI HHI")
+_ROUTE4 = struct.Struct("=8BI HH4s HHH16s2x HHI HHI")
+"""An RTA_VIA is a family and an address, 18 bytes, padded to 20."""
+
+
+def pack_add(route: Route, ifindex: int) -> Message:
+    """A route of ours where nothing has its prefix and metric.
+
+    Never NLM_F_REPLACE, which matches prefix and metric but not the protocol; and without NLM_F_EXCL an IPv6 route would join what
+    is there as one more path of a multipath route.
+    """
+    return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, _route(route, ifindex))
+
+
+def pack_remove(route: Route, ifindex: int) -> Message:
+    """Delete this very route: the kernel compares protocol, interface, next hop and metric too."""
+    return Message(RTM_DELROUTE, 0, _route(route, ifindex))
+
+
+def _route(route: Route, ifindex: int) -> bytes:
+    prefix = route.prefix
+    destination, next_hop = prefix.network_address.packed, route.next_hop.packed
+    if isinstance(prefix, IPv6Network):
+        return _ROUTE6.pack(
+            AF_INET6, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,
+            20, _RTA_DST, destination,
+            20, _RTA_GATEWAY, next_hop,
+            8, _RTA_OIF, ifindex,
+            8, _RTA_PRIORITY, route.metric,
+        )  # fmt: skip
+    return _ROUTE4.pack(
+        AF_INET, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,
+        8, _RTA_DST, destination,
+        22, _RTA_VIA, AF_INET6, next_hop,
+        8, _RTA_OIF, ifindex,
+        8, _RTA_PRIORITY, route.metric,
+    )  # fmt: skip
+
+
+def pack_dump(family: int, protocol: int, ifindex: int | None) -> Message:
+    """The main table's unicast routes of one family; of any protocol when that is 0; of any interface when that is None."""
+    selected = b"" if ifindex is None else attribute(_RTA_OIF, _U32.pack(ifindex))
+    return Message(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, protocol, 0, 0, 0) + selected)
+
+
+class RouteEntry(NamedTuple):
+    """A route as found. Multipath, it has several hops; going nowhere (a blackhole, a nexthop object), one of (0, None)."""
+
+    prefix: Prefix
+    metric: int
+    protocol: int
+    hops: tuple[tuple[int, Address | None], ...]
+    """ifindex and next hop"""
+
+
+def protocol_of(payload: bytes) -> int:
+    """The rtm_protocol of an RTM_NEWROUTE or RTM_DELROUTE."""
+    return payload[5]
+
+
+def length_of(payload: bytes) -> int:
+    """The prefix length of an RTM_NEWROUTE or RTM_DELROUTE."""
+    return payload[1]
+
+
+def parse(payload: bytes) -> RouteEntry | None:
+    """One RTM_NEWROUTE; None where it is not IPv4 or IPv6 (multicast families share the message)."""
+    family, length, _, _, _, protocol, _, _, _ = _RTMSG.unpack_from(payload)
+    if family not in (AF_INET, AF_INET6):
+        return None
+    found = attributes(payload, _RTMSG.size)
+    prefix: Prefix
+    if family == AF_INET6:
+        prefix = IPv6Network((found.get(_RTA_DST, bytes(16)), length))
+    else:
+        prefix = IPv4Network((found.get(_RTA_DST, bytes(4)), length))
+    (metric,) = _U32.unpack(found.get(_RTA_PRIORITY, bytes(4)))
+    multipath = found.get(_RTA_MULTIPATH)
+    hops = ((_oif(found), _next_hop(found)),) if multipath is None else tuple(_multipath(multipath))
+    return RouteEntry(prefix, metric, protocol, hops)
+
+
+def _multipath(raw: bytes) -> Iterator[tuple[int, Address | None]]:
+    offset = 0
+    while offset + _RTNEXTHOP.size <= len(raw):
+        length, _, _, ifindex = _RTNEXTHOP.unpack_from(raw, offset)
+        if length < _RTNEXTHOP.size:
+            return
+        yield ifindex, _next_hop(attributes(raw[offset : offset + length], _RTNEXTHOP.size))
+        offset += (length + 3) & ~3
+
+
+def _oif(found: dict[int, bytes]) -> int:
+    index: int = _U32.unpack(found.get(_RTA_OIF, bytes(4)))[0]
+    return index
+
+
+def _next_hop(found: dict[int, bytes]) -> Address | None:
+    raw = found[_RTA_VIA][2:] if _RTA_VIA in found else found.get(_RTA_GATEWAY, b"")
+    if len(raw) == 16:
+        return IPv6Address(raw)
+    return IPv4Address(raw) if len(raw) == 4 else None

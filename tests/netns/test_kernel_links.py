@@ -1,0 +1,109 @@
+"""Links as `ip` itself tells them, and the settings of a port's interface."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from l3ctl.errors import NetlinkFailed
+from l3ctl.kernel.sysctl import guard_interface
+from l3ctl.lab.namespaces import Namespace
+from tests.netns.kernel_ports import Router, router_with
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def router(namespace: Callable[[], Namespace]) -> Iterator[Router]:
+    with router_with(namespace, "p0", "p1") as one:
+        yield one
+
+
+def test_links_are_what_ip_says(router: Router) -> None:
+    router.ip(
+        "link set q1 down",
+        "link set p0 mtu 1400 address 52:54:00:00:00:01",
+        "tuntap add name tap0 mode tap",
+        "tuntap add name tun0 mode tun",
+        "link set tap0 up",
+        "link add eth1.11 type veth peer name fifteen-letters",
+    )
+    told = {one["ifname"]: one for one in json.loads(router.show("-j", "-d", "link", "show"))}
+    links = router.kernel.links()
+    assert links.keys() == told.keys()
+    for name, facts in links.items():
+        theirs = told[name]
+        assert facts.name == name
+        assert (facts.ifindex, facts.mtu) == (theirs["ifindex"], theirs["mtu"])
+        assert facts.lladdr == theirs.get("address", "")
+        assert facts.kind == theirs.get("linkinfo", {}).get("info_kind", "")
+        assert facts.admin_up == ("UP" in theirs["flags"])
+        assert facts.up == ("UP" in theirs["flags"] and "LOWER_UP" in theirs["flags"])
+        assert router.kernel.link(name) == router.kernel.link(facts.ifindex) == facts
+    assert {name for name, facts in links.items() if facts.up} == {"lo", "p0", "q0"}
+    assert (links["p1"].admin_up, links["p1"].up) == (True, False)
+    assert (links["tap0"].kind, links["p0"].kind, links["lo"].kind) == ("tun", "veth", "")
+
+
+@pytest.mark.parametrize("which", ["nowhere", "", "longer-than-any-name", 99_999])
+def test_there_is_no_link_where_there_is_none(router: Router, which: str | int) -> None:
+    assert router.kernel.link(which) is None
+
+
+def settings(name: str) -> dict[str, str]:
+    folders = [Path("/proc/sys/net") / family / "conf" / name for family in ("ipv4", "ipv6")]
+    return {f"{one.parents[2].name}.{one.name}": read(one) for folder in folders for one in folder.iterdir()}
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        # stable_secret refuses to be read until it is set
+        return ""
+
+
+def test_guarding_sets_what_a_port_needs_and_nothing_else(router: Router) -> None:
+    router.ip("link add eth1.11 type veth peer name q2")
+    with router.namespace.entered():
+        before, sibling = settings("eth1.11"), settings("p0")
+        changed = guard_interface("eth1.11")
+        after = settings("eth1.11")
+        assert {name for name in before if before[name] != after[name]} == {
+            "ipv6.accept_ra",
+            "ipv6.accept_redirects",
+            "ipv6.autoconf",
+            "ipv6.accept_dad",
+            "ipv6.dad_transmits",
+            "ipv6.drop_unsolicited_na",
+            "ipv4.accept_redirects",
+            "ipv4.send_redirects",
+            "ipv4.drop_gratuitous_arp",
+        }
+        assert changed["net/ipv6/conf/eth1.11/accept_ra"] == before["ipv6.accept_ra"]
+        assert len(changed) == 9
+        assert guard_interface("eth1.11") == {}
+        assert settings("p0") == sibling
+
+
+@pytest.mark.parametrize("name", ["nowhere", "all", "default", "../lo"])
+def test_what_is_no_interface_is_not_guarded(router: Router, name: str) -> None:
+    with router.namespace.entered():
+        before = settings("all"), settings("default")
+        with pytest.raises(NetlinkFailed):
+            guard_interface(name)
+        assert (settings("all"), settings("default")) == before
+
+
+def test_a_sysctl_that_cannot_be_written_is_named(router: Router) -> None:
+    program = "from l3ctl.kernel.sysctl import guard_interface; guard_interface('p0')"
+    mount = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys"
+    script = f'{mount} && exec "{sys.executable}" -c "{program}"'
+    done = subprocess.run(
+        ["ip", "netns", "exec", router.namespace.name, "unshare", "--mount", "sh", "-c", script], capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert "MissingRequirement: net/ipv6/conf/p0/accept_ra cannot be set to 0: Read-only file system" in done.stderr

@@ -1,0 +1,324 @@
+"""The relay as a process of its own: this test speaks ExaBGP's side on its pipes and the agent's side on its socket."""
+
+import fcntl
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from l3ctl.bgp import relay as relay_module
+from l3ctl.bgp.relay import BACKLOG_LIMIT, LINE_LIMIT
+
+PEER = "2001:db8:ffff::1"
+ATTRIBUTES = "next-hop 2001:db8:ffff::2 med 0"
+EORS = ["announce eor ipv6 unicast", "announce eor ipv4 unicast"]
+
+
+def command(verb: str, *prefixes: str) -> str:
+    return f"neighbor {PEER} {verb} attributes {ATTRIBUTES} nlri {' '.join(prefixes)}"
+
+
+def event(state: str, peer: str = PEER) -> str:
+    return json.dumps({"exabgp": "5.0.0", "type": "state", "neighbor": {"address": {"local": "::2", "peer": peer}, "state": state}})
+
+
+class Line:
+    """One end of a conversation in lines. Reading gives up after a while, so that a silent relay fails the test."""
+
+    def __init__(self, read: int, write: int) -> None:
+        self.descriptor, self.write = read, write
+        self.buffer = b""
+
+    def say(self, *lines: str) -> None:
+        os.write(self.write, "".join(f"{line}\n" for line in lines).encode())
+
+    def hear(self, count: int = 1) -> list[str]:
+        """The next lines; fewer when the other end hung up."""
+        deadline = time.monotonic() + 20
+        while self.buffer.count(b"\n") < count and (chunk := self.chunk(deadline - time.monotonic())):
+            self.buffer += chunk
+        *lines, rest = self.buffer.split(b"\n")
+        self.buffer = b"\n".join([*lines[count:], rest])
+        return [line.decode() for line in lines[:count]]
+
+    def chunk(self, timeout: float) -> bytes:
+        ready, _, _ = select.select([self.descriptor], [], [], max(0.0, timeout))
+        assert ready, f"nothing came; so far {self.buffer[-200:]!r}"
+        try:
+            return os.read(self.descriptor, 65536)
+        except ConnectionResetError:
+            return b""
+
+    def hung_up(self) -> bool:
+        return self.hear(1) == []
+
+
+class Bench:
+    """A relay, its ExaBGP and its agent."""
+
+    def __init__(self, directory: Path) -> None:
+        self.socket_path = directory / "bgp.sock"
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(self.socket_path))
+        self.listener.listen(1)
+        self.listener.settimeout(20)
+        self.connections: list[socket.socket] = []
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.start()
+
+    def start(self) -> None:
+        argv = [sys.executable, "-I", relay_module.__file__, str(self.socket_path)]
+        self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.processes.append(self.process)
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.exabgp = Line(self.process.stdout.fileno(), self.process.stdin.fileno())
+
+    def connect(self) -> Line:
+        connection, _ = self.listener.accept()
+        self.connections.append(connection)
+        return Line(connection.fileno(), connection.fileno())
+
+    def hang_up(self) -> None:
+        self.connections.pop().close()
+
+    def resident(self) -> int:
+        """Bytes of memory the relay occupies."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+
+    def stop(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.wait(10)
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                with suppress(BrokenPipeError):
+                    pipe.close()
+        for connection in (*self.connections, self.listener):
+            connection.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    one = Bench(tmp_path)
+    yield one
+    one.stop()
+
+
+def test_it_remembers_what_exabgp_took_and_nothing_else(bench: Bench) -> None:
+    agent = bench.connect()
+    assert agent.hear() == ["ready"]
+    for verb, prefixes, answer in (
+        ("announce", ("2001:db8:11::/64", "2001:db8:12::/64", "2001:db8:13::/64"), "done"),
+        ("announce", ("2001:db8:14::/64",), "error"),
+        ("withdraw", ("2001:db8:12::/64",), "done"),
+        ("withdraw", ("2001:db8:13::/64",), "error"),
+    ):
+        agent.say(command(verb, *prefixes))
+        assert bench.exabgp.hear() == [command(verb, *prefixes)]
+        bench.exabgp.say(answer)
+        assert agent.hear() == [answer]
+    bench.hang_up()
+    assert bench.connect().hear(3) == [
+        f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}",
+        f"held {PEER} 2001:db8:13::/64 {ATTRIBUTES}",
+        "ready",
+    ]
+
+
+def test_a_new_agent_is_greeted_only_when_the_answer_owed_to_the_former_has_come(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    agent.say(command("announce", "2001:db8:11::/64"))
+    bench.exabgp.hear()
+    bench.hang_up()
+    agent = bench.connect()
+    bench.exabgp.say(event("up"))
+    time.sleep(0.2)
+    bench.exabgp.say("done")
+    assert agent.hear(3) == [f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}", f"peer {PEER} up", "ready"]
+    agent.say(command("withdraw", "2001:db8:11::/64"))
+    bench.exabgp.hear()
+    bench.exabgp.say("error")
+    assert agent.hear() == ["error"], "the former agent's answer is not taken for this one's"
+
+
+def test_exabgp_is_asked_one_command_at_a_time(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    commands = [command("announce", f"192.0.2.{number}/32") for number in range(3)]
+    agent.say(*commands)
+    for expected in commands:
+        assert bench.exabgp.hear() == [expected]
+        time.sleep(0.05)
+        assert not bench.exabgp.buffer
+        bench.exabgp.say("done")
+    assert agent.hear(3) == ["done"] * 3
+
+
+def test_half_a_line_of_a_dead_agent_never_reaches_exabgp(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    os.write(agent.write, command("withdraw", "2001:db8:11::/64").encode()[:-3])
+    time.sleep(0.1)
+    bench.hang_up()
+    agent = bench.connect()
+    agent.hear()
+    whole = command("announce", "2001:db8:12::/64")
+    agent.say(whole)
+    assert bench.exabgp.hear() == [whole]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "shutdown",
+        "neighbor",
+        f"neighbor {PEER} teardown 6",
+        f"neighbor {PEER} announce route 2001:db8:11::/64 next-hop self",
+        f"neighbor {PEER} announce attributes {ATTRIBUTES} nlri",
+        f"neighbor {PEER} announce attributes {ATTRIBUTES}",
+        f"debug neighbor {PEER} announce attributes {ATTRIBUTES} nlri ::/0",
+        command("announce", "2001:db8:11::/64\r"),
+        command("announce", "2001:db8:11::/64é"),
+        "",
+    ],
+)
+def test_what_is_not_of_the_protocol_is_never_passed_on_and_ends_the_connection(bench: Bench, nonsense: str) -> None:
+    agent = bench.connect()
+    agent.hear()
+    agent.say(nonsense, command("announce", "2001:db8:66::/64"))
+    assert agent.hung_up()
+    agent = bench.connect()
+    agent.hear()
+    whole = command("announce", "2001:db8:12::/64")
+    agent.say(whole)
+    assert bench.exabgp.hear() == [whole]
+
+
+def test_a_line_without_end_ends_the_connection(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    with suppress(BrokenPipeError, ConnectionResetError):
+        for _ in range(LINE_LIMIT // 1024 + 1):
+            os.write(agent.write, b"n" * 1024)
+    assert agent.hung_up()
+    assert bench.connect().hear() == ["ready"]
+
+
+def test_many_whole_lines_at_once_are_no_line_without_end(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    commands = [command("announce", f"2001:db8:{number:x}::/64") for number in range(4000)]
+    said = threading.Thread(target=lambda: agent.say(*commands))
+    said.start()
+    for expected in commands:
+        assert bench.exabgp.hear() == [expected]
+        bench.exabgp.say("done")
+    assert agent.hear(4000) == ["done"] * 4000
+    said.join()
+
+
+def test_end_of_rib_waits_for_the_word_of_an_agent_and_then_follows_every_session(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    bench.exabgp.say(event("up"))
+    assert agent.hear() == [f"peer {PEER} up"]
+    agent.say("synced")
+    for expected in EORS:
+        assert bench.exabgp.hear() == [expected]
+        bench.exabgp.say("error")
+    bench.hang_up()
+    bench.exabgp.say(event("down"), event("up", "2001:db8:fffe::1"))
+    for expected in EORS:
+        assert bench.exabgp.hear() == [f"neighbor 2001:db8:fffe::1 {expected}"]
+        bench.exabgp.say("done")
+    agent = bench.connect()
+    assert agent.hear(3) == [f"peer {PEER} down", "peer 2001:db8:fffe::1 up", "ready"]
+    agent.say("synced", command("announce", "2001:db8:12::/64"))
+    assert bench.exabgp.hear() == [command("announce", "2001:db8:12::/64")], "it is not said twice"
+
+
+def test_only_changes_of_a_session_are_told(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    bench.exabgp.say(event("connected"), event("down"), event("connected"), event("down"), "{ not json", '{"neighbor": 1}', event("up"))
+    assert agent.hear(2) == [f"peer {PEER} down", f"peer {PEER} up"]
+
+
+def test_exabgp_can_always_write_whoever_does_not_read(bench: Bench) -> None:
+    """ExaBGP writes blocking, and stops serving its peers while the pipe is full."""
+    agent = bench.connect()
+    agent.hear()
+    fcntl.fcntl(bench.exabgp.descriptor, fcntl.F_SETPIPE_SZ, 4096)
+    long = command("announce", *(f"2001:db8:{number:x}::/64" for number in range(2000)))
+    agent.say(long)  # and ExaBGP does not read it yet
+    events = [event("up")] * 1000
+    lines = BACKLOG_LIMIT // len(f"peer {PEER} up\n") + 1000
+    for _ in range(0, lines, len(events)):
+        bench.exabgp.say(*events)
+    assert bench.resident() < 3 * BACKLOG_LIMIT
+    bench.hang_up()
+    assert bench.exabgp.hear() == [long]
+    bench.exabgp.say("done")
+    agent = bench.connect()
+    assert agent.hear(2002)[-1] == "ready"
+
+
+def test_it_ends_with_exabgp(bench: Bench) -> None:
+    bench.connect()
+    assert bench.process.stdin is not None
+    bench.process.stdin.close()
+    assert bench.process.wait(10) == 0
+
+
+def test_it_waits_for_an_agent_that_comes_late(tmp_path: Path) -> None:
+    path = tmp_path / "bgp.sock"
+    process = subprocess.Popen([sys.executable, "-I", relay_module.__file__, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    with process, socket.socket(socket.AF_UNIX) as listener:
+        time.sleep(0.3)
+        assert process.poll() is None
+        listener.bind(str(path))
+        listener.listen(1)
+        listener.settimeout(20)
+        connection, _ = listener.accept()
+        with connection:
+            assert Line(connection.fileno(), connection.fileno()).hear() == ["ready"]
+        process.terminate()
+
+
+def test_a_second_relay_of_one_exabgp_asks_it_what_it_holds(bench: Bench) -> None:
+    """Both relays are children of this test, as of one ExaBGP. What does not look like l3ctl's is not claimed."""
+    bench.connect().hear()
+    bench.process.kill()
+    bench.start()
+    agent = bench.connect()
+    assert bench.exabgp.hear() == ["show adj-rib out extensive"]
+    row = f"neighbor {PEER} local-ip ::2 local-as 64512 peer-as 64512 router-id 192.0.2.1 family-allowed in-open ipv6 unicast"
+    bench.exabgp.say(
+        f"{row} 2001:db8:11::/64 {ATTRIBUTES}", event("connected"),
+        f"{row} 2001:db8::/32 next-hop 2001:db8:ffff::2",
+        f"{row} 2001:db8:f::/48 {ATTRIBUTES} community 64512:1", "done",
+    )  # fmt: skip
+    assert bench.exabgp.hear() == ["show neighbor summary"]
+    bench.exabgp.say(
+        "Peer            AS        up/down state       |     #sent     #recvd",
+        f"{PEER} 64512     0:00:03 established           0          2",
+        "2001:db8:ffff::3 64512        down idle                  0          0", "done",
+    )  # fmt: skip
+    assert agent.hear(4) == [
+        f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}",
+        f"peer {PEER} up",
+        "peer 2001:db8:ffff::3 down",
+        "ready",
+    ]
