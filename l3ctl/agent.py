@@ -21,7 +21,7 @@ from l3ctl.errors import AlreadyRunning, BadInput, L3ctlError, MissingRequiremen
 from l3ctl.inventory import load_inventory
 from l3ctl.kernel.tables import Kernel
 from l3ctl.log import event
-from l3ctl.model import Change, Port
+from l3ctl.model import Announcement, Change, Port
 from l3ctl.router import Failed, Router, reason_of
 from l3ctl.status import status
 from l3ctl.xdp.filter import Filter
@@ -169,7 +169,7 @@ class Agent:
             return []
         because = {id(failure.change): failure.reason for failure in failed}
         for change in changes:
-            if id(change) not in because:
+            if id(change) not in because and not isinstance(change.item, Announcement):  # those are told when ExaBGP has taken them
                 event(change.verb, port=change.port, item=change.item)
         for name in ports if ports is not None else set(self._router.ports) | set(self._failed):
             self._failed.pop(name, None)
@@ -207,7 +207,7 @@ class Agent:
             case "status":
                 return status(self._router, self._failures(), {"pid": os.getpid(), "since": self._started, "version": __version__})
             case "plan":
-                return {"changes": as_json(self._router.plan())}
+                return {"changes": as_json([*self._router.plan(), *self._router.unheard()])}
             case "apply":
                 changes = self._full_pass()
                 return {"changes": as_json(changes), "failed": self._failures()}
@@ -223,5 +223,7 @@ class Agent:
 
 
 def _tell_answer(command: Command, accepted: bool) -> None:
-    if not accepted:
+    if accepted:
+        event(command.verb, peer=command.peer, prefixes=" ".join(command.prefixes))
+    else:
         event("refuse", command=command, reason="ExaBGP answered error")

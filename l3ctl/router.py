@@ -185,6 +185,15 @@ class Router:
             if kept != wish:
                 self._wish(name, kept)
 
+    def unheard(self) -> list[Change]:
+        """What is wished and ExaBGP has not got, and what it has that nobody wishes. Everything, while it is not there."""
+        if self.speaker is None:
+            return []
+        held = self.speaker.held() or frozenset()
+        wished = {one.prefix for wish in self._wishes.values() for one in wish}
+        waiting = [Change(port, Verb.ANNOUNCE, one) for port, wish in sorted(self._wishes.items()) for one in sorted(wish - held, key=str)]
+        return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in sorted(held, key=str) if one.prefix not in wished), *waiting]
+
     def full_pass(self) -> tuple[list[Change], list[Failed]]:
         """Compare everything and put right what differs."""
         changes = self.plan()

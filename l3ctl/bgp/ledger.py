@@ -40,14 +40,12 @@ class Ledger:
             self._wishes[owner] = wish
         new = set(wish.values())
         for prefix in old ^ new:
-            before = self._wishers[prefix]
             self._wishers[prefix] += 1 if prefix in new else -1
             if not self._wishers[prefix]:
                 del self._wishers[prefix]
-            if bool(before) != (prefix in self._wishers):
-                for peer in self._attributes:
-                    self._refused.pop((peer, prefix), None)
-                    self._consider((peer, prefix), live=True)
+            for peer in self._attributes:
+                self._refused.pop((peer, prefix), None)
+                self._consider((peer, prefix), live=True)
 
     def complete(self) -> None:
         """Every port has had its say: from now on what is held and not wished may go."""

@@ -68,7 +68,7 @@ def _gratuitous_arp(attacker: Customer, victim: Customer, count: int) -> Iterato
         yield _arp(lladdr, frames.arp(1, lladdr, own, own))
 
 
-def _rogue_ra(attacker: Customer, _: Customer, count: int) -> Iterator[bytes]:
+def _rogue_ra(attacker: Customer, _victim: Customer, count: int) -> Iterator[bytes]:
     lladdr = parse_lladdr(attacker.lladdr)
     for _ in range(count):
         body = b"\x40\0\x07\x08" + bytes(8) + frames.option(1, lladdr)
@@ -82,7 +82,7 @@ def _redirects(attacker: Customer, victim: Customer, count: int) -> Iterator[byt
         yield _nd(lladdr, frames.nd(137, body, GATEWAY6, "ff02::1"))
 
 
-def _ns_flood(_: Customer, __: Customer, count: int) -> Iterator[bytes]:
+def _ns_flood(_attacker: Customer, _victim: Customer, count: int) -> Iterator[bytes]:
     """Each from a host that does not exist: a kernel that answers makes an entry for every one."""
     dice = random.Random(201)  # noqa: S311  the same flood every time
     for _ in range(count):
@@ -90,21 +90,21 @@ def _ns_flood(_: Customer, __: Customer, count: int) -> Iterator[bytes]:
         yield _nd(lladdr, frames.ns(GATEWAY6, frames.option(1, lladdr), source))
 
 
-def _own_mac_ns_flood(attacker: Customer, _: Customer, count: int) -> Iterator[bytes]:
+def _own_mac_ns_flood(attacker: Customer, _victim: Customer, count: int) -> Iterator[bytes]:
     dice = random.Random(202)  # noqa: S311
     lladdr = parse_lladdr(attacker.lladdr)
     for _ in range(count):
         yield _nd(lladdr, frames.ns(GATEWAY6, frames.option(1, lladdr), _random_link_local(dice)))
 
 
-def _arp_flood(attacker: Customer, _: Customer, count: int) -> Iterator[bytes]:
+def _arp_flood(attacker: Customer, _victim: Customer, count: int) -> Iterator[bytes]:
     dice = random.Random(203)  # noqa: S311
     lladdr = parse_lladdr(attacker.lladdr)
     for _ in range(count):
         yield _arp(lladdr, frames.arp(1, lladdr, f"203.0.113.{dice.randrange(64, 255)}", GATEWAY4))
 
 
-def _rs_flood(_: Customer, __: Customer, count: int) -> Iterator[bytes]:
+def _rs_flood(_attacker: Customer, _victim: Customer, count: int) -> Iterator[bytes]:
     dice = random.Random(204)  # noqa: S311
     for _ in range(count):
         lladdr = _random_lladdr(dice)

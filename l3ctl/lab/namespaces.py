@@ -3,20 +3,18 @@
 Owns names that begin with its prefix, and nothing of the host's own namespace.
 """
 
-import ctypes
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from l3ctl.errors import LabFailed
+from l3ctl.kernel.namespace import entered
 
 NETNS_DIR = Path("/run/netns")
-CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def run(*argv: str, stdin: str | None = None, ok: tuple[int, ...] = (0,)) -> str:
@@ -88,17 +86,6 @@ class Namespace:
                 env={**os.environ, **(env or {})},
             )
 
-    @contextmanager
-    def entered(self) -> Iterator[None]:
-        """Put this thread inside for the length of a block. Sockets opened there stay there."""
-        with Path("/proc/thread-self/ns/net").open() as home, self.path.open() as away:
-            _setns(away.fileno())
-            try:
-                yield
-            finally:
-                _setns(home.fileno())
-
-
-def _setns(fd: int) -> None:
-    if _libc.setns(fd, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns")
+    def entered(self) -> AbstractContextManager[None]:
+        """Put this thread inside for the length of a block."""
+        return entered(self.path)

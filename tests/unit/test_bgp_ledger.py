@@ -181,3 +181,36 @@ def test_a_refused_prefix_is_asked_again_only_when_its_wish_changes() -> None:
     again = ledger.next_command()
     assert again is not None
     assert again.prefixes == (PREFIXES[0],)
+
+
+def refusing(ledger: Ledger) -> None:
+    """Let both peers refuse the one prefix that is wished."""
+    for _ in (A, B):
+        assert ledger.next_command() is not None
+        ledger.answered(accepted=False)
+    assert len(ledger.refused()) == 2
+    assert ledger.next_command() is None
+
+
+def test_a_restarted_exabgp_is_asked_again_for_what_the_former_refused() -> None:
+    ledger = Ledger(SETTINGS)
+    ledger.want("web1", announcements({PREFIXES[0]}))
+    ledger.complete()
+    ledger.ready()
+    refusing(ledger)
+    ledger.disconnected()
+    assert ledger.refused() == ()
+    ledger.ready()
+    refusing(ledger)
+
+
+def test_a_refusal_of_what_is_no_longer_wished_is_not_reported() -> None:
+    ledger = Ledger(SETTINGS)
+    ledger.want("web1", announcements({PREFIXES[0]}))
+    ledger.complete()
+    ledger.ready()
+    assert ledger.next_command() is not None
+    ledger.want("web1", frozenset())
+    ledger.answered(accepted=False)
+    assert ledger.refused() == ()
+    assert ledger.in_sync()

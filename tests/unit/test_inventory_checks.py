@@ -71,7 +71,7 @@ def record(name: str, **keys: object) -> str:
         ),
         (
             [record("a", interface="br0"), record("b", interface="br0", router="r2")],
-            ["3:62: port 'b' is guarded on br0, and so is port 'a' (inventory.yaml:2:50); give each its own"],
+            ["3:50: port 'b' is guarded on br0, and so is port 'a' (inventory.yaml:2:50); give each its own"],
         ),
         (
             [record("a", ipv6="[2001:db8:11::1/128]"), record("b", ipv6="[2001:db8:11::1/128]")],
