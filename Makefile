@@ -1,0 +1,70 @@
+# Every target prepares what it needs, as root on a bare Debian 12; the second time that costs nothing.
+
+SHELL := /bin/bash -euo pipefail
+.DEFAULT_GOAL := help
+
+VENV := .venv
+L3CTL := $(VENV)/bin/l3ctl
+# bcc exists only as Debian's python3-bpfcc, so the environment is made by the system's Python and sees its packages.
+PYTHON := /usr/bin/python3
+PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
+LINT_PACKAGES := clang
+
+.PHONY: help setup demo test lint lab clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+
+# Install what is missing of $(1). No daemon is started on this machine by it: a router may be configured, and bird2 would come up.
+define install_packages
+missing=$$(for package in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; done); \
+if [ -n "$$missing" ]; then \
+	missing=$$(echo $$missing); \
+	if [ "$$(id -u)" != 0 ]; then echo "make: without root, left out: Debian packages $$missing (mend: apt-get install $$missing)" >&2; \
+	else \
+		echo "installing Debian packages: $$missing"; \
+		if [ ! -e /usr/sbin/policy-rc.d ]; then \
+			trap 'rm -f /usr/sbin/policy-rc.d' EXIT; \
+			printf '#!/bin/sh\nexit 101\n' > /usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d; \
+		fi; \
+		log=$$(mktemp); \
+		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; } > $$log 2>&1 \
+			|| { cat $$log >&2; echo "make: apt-get failed; its output is above" >&2; exit 1; }; \
+		rm -f $$log; \
+		case " $$missing " in *" bird2 "*) systemctl disable --quiet bird.service 2>/dev/null || true;; esac; \
+	fi; \
+fi
+endef
+
+setup: ## Install Debian packages and make .venv
+	@$(call install_packages,$(PACKAGES))
+	@$(MAKE) --no-print-directory $(VENV)/.complete
+
+$(VENV)/.complete: pyproject.toml constraints.txt
+	@if ! $(PYTHON) -c 'import ensurepip' 2>/dev/null; then echo "make: python3-venv is missing (mend: apt-get install python3-venv)" >&2; exit 1; fi
+	@echo "making $(VENV)"
+	@[ -x $(VENV)/bin/python ] || $(PYTHON) -m venv --system-site-packages $(VENV)
+	@PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[dev]' 2> $(VENV)/pip.log \
+		|| { cat $(VENV)/pip.log >&2; exit 1; }
+	@touch $@
+
+demo: setup ## Tell the story of l3ctl in about a minute
+	@$(L3CTL) lab demo
+
+test: setup ## Run the tests; without root, those that need none
+	@$(VENV)/bin/python -m pytest -q
+
+lint: setup ## ruff, mypy --strict, clang -Wall -Wextra
+	@$(call install_packages,$(LINT_PACKAGES))
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check --quiet .
+	@$(VENV)/bin/mypy --no-error-summary
+	@for variant in PLAIN SOURCE_GUARD; do clang -target bpf -std=gnu11 -fsyntax-only -Wall -Wextra -Werror -Wno-unused-function \
+		-D$$variant -Ibpf -Ibpf/headers/include -include tests/xdp/bcc_macros.h bpf/l3ctl.bpf.c; done
+	@echo "lint: clean"
+
+lab: setup ## Build the lab and leave it running
+	@$(L3CTL) lab up
+
+clean: ## Remove what make made
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
+/* What bcc's preprocessor gives the filter, for a plain clang to check its syntax with every warning on. Nothing is compiled from this. */
+#include <linux/types.h>
+
+enum { XDP_DROP = 1, XDP_PASS, XDP_TX };
+
+struct xdp_md {
+	__u32 data;
+	__u32 data_end;
+	__u32 data_meta;
+	__u32 ingress_ifindex;
+};
+
+#define DECLARE_MAP(name, key_type, value_type) \
+	struct {                                \
+		value_type *(*lookup)(key_type *); \
+	} name
+
+#define BPF_ARRAY(name, value_type, size) DECLARE_MAP(name, __u32, value_type)
+#define BPF_PERCPU_ARRAY(name, value_type, size) DECLARE_MAP(name, __u32, value_type)
+#define BPF_TABLE(kind, key_type, value_type, name, size) DECLARE_MAP(name, key_type, value_type)
+#define BPF_LPM_TRIE(name, key_type, value_type, size) DECLARE_MAP(name, key_type, value_type)
+
+int bpf_xdp_adjust_tail(struct xdp_md *context, int delta);
+__u64 bpf_ktime_get_coarse_ns(void);
