@@ -8,9 +8,9 @@ from typing import Annotated, Self
 from pydantic import PlainValidator, StrictBool, ValidationInfo, model_validator
 
 from l3ctl import model
-from l3ctl.document import read_document
-from l3ctl.fields import LINK_LOCAL, AsNumber, InterfaceName, Ipv4Unicast, Ipv6Unicast, Name, UnicastAddress, one_of, whole_number
-from l3ctl.validation import Fault, Strict, must, refused, validated
+from l3ctl.reading.document import read_document
+from l3ctl.reading.fields import LINK_LOCAL, AsNumber, InterfaceName, Ipv4Unicast, Ipv6Unicast, Name, UnicastAddress, one_of, whole_number
+from l3ctl.reading.validation import Fault, Strict, must, refused, validated
 
 DEFAULT_PATH = Path("/etc/l3ctl/l3ctl.yaml")
 SOCKET_PATH_LIMIT = 107

@@ -43,7 +43,6 @@ neighbor {peer.address} {{
     manual-eor true;
     capability {{
         graceful-restart {settings.restart_time};
-        nexthop enable;
         route-refresh enable;
     }}
     family {{

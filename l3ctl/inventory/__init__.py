@@ -7,13 +7,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from l3ctl.document import in_order
 from l3ctl.errors import BadInput, Problem
 from l3ctl.inventory.checks import Entry, conflicts
 from l3ctl.inventory.file import read_records
 from l3ctl.inventory.schema import PortRecord
 from l3ctl.model import Address, Port
-from l3ctl.validation import problems_of
+from l3ctl.reading.document import in_order
+from l3ctl.reading.validation import problems_of
 
 
 def load_inventory(file: Path, router: str, gateways: Iterable[Address] = ()) -> tuple[Port, ...]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
 from typing import TypeVar
 
-from l3ctl.document import Document, Loc
 from l3ctl.errors import Problem
 from l3ctl.inventory.schema import PortRecord
 from l3ctl.model import Address, Host
+from l3ctl.reading.document import Document, Loc
 
 Thing = TypeVar("Thing", bound=Hashable)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from l3ctl.document import Document, read_document
-from l3ctl.validation import Strict, validated
+from l3ctl.reading.document import Document, read_document
+from l3ctl.reading.validation import Strict, validated
 
 
 class _File(Strict):

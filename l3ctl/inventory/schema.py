@@ -5,10 +5,10 @@ from typing import Self
 
 from pydantic import model_validator
 
-from l3ctl.document import Loc
-from l3ctl.fields import BilledPrefix, InterfaceName, Ipv4Unicast, LinkLocal, Lladdr, Name, VlanId
 from l3ctl.model import Host, Port, eui64_link_local
-from l3ctl.validation import Fault, Strict, refused
+from l3ctl.reading.document import Loc
+from l3ctl.reading.fields import BilledPrefix, InterfaceName, Ipv4Unicast, LinkLocal, Lladdr, Name, VlanId
+from l3ctl.reading.validation import Fault, Strict, refused
 
 
 class HostRecord(Strict):

@@ -1,6 +1,7 @@
 """What reaches a real peer's kernel."""
 
 import random
+import re
 
 import pytest
 
@@ -89,6 +90,22 @@ def test_a_changed_attribute_replaces_without_a_moment_of_absence(routers: TwoRo
         second.speaker.complete()
         second.until(lambda: routers.birdc("show", "route", "all").count("BGP.med: 50") == 2)
     assert not any("withdraw" in command for command in second.asked)
+
+
+def test_a_peer_that_asks_for_everything_again_gets_it(routers: TwoRouters) -> None:
+    """Route refresh, as an operator's `reload in` after a changed import filter does it."""
+    agent = routers.agent()
+    agent.speaker.want("web1", WEB1)
+    agent.speaker.complete()
+    agent.until(lambda: routers.kernel() == through(ROUTER, WEB1))
+
+    def received() -> int:
+        return sum(map(int, re.findall(r"Import updates:\s+(\d+)", routers.birdc("show", "protocols", "all", "l3ctl"))))
+
+    before = received()
+    with routers.watching_for_loss(through(ROUTER, WEB1)):
+        routers.birdc("reload", "in", "l3ctl")
+        agent.until(lambda: received() == before + 2)
 
 
 def test_what_exabgp_refuses_is_reported_and_holds_nothing_else_up(routers: TwoRouters) -> None:

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from l3ctl import document
-from l3ctl.document import DEPTH_LIMIT, Value, in_order, read_document
 from l3ctl.errors import BadInput, Problem
+from l3ctl.reading import document
+from l3ctl.reading.document import DEPTH_LIMIT, Value, in_order, read_document
 
 LOADERS = [yaml.SafeLoader, yaml.CSafeLoader]
 

@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 from pydantic import PlainValidator
 
 from l3ctl.model import Address, format_lladdr
-from l3ctl.validation import Fault, must, refused
+from l3ctl.reading.validation import Fault, must, refused
 
 LINK_LOCAL = IPv6Network("fe80::/10")
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,63}")

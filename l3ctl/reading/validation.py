@@ -9,8 +9,8 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from l3ctl.document import Document, Loc, in_order, quoted
 from l3ctl.errors import BadInput, Problem
+from l3ctl.reading.document import Document, Loc, in_order, quoted
 
 _TYPES = {
     "bool_type": "be true or false",

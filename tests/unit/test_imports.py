@@ -1,0 +1,116 @@
+"""The borders of the rooms: who may import whom, and that the README's picture shows just that."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "l3ctl"
+README = Path(__file__).parents[2] / "README.md"
+STANDARD = sys.stdlib_module_names
+
+GROUND = {"model", "errors", "log"}
+"""what every room may stand on; the picture leaves it out"""
+BACKENDS = {"kernel", "xdp", "bgp"}
+LAYERS = (
+    {"cli"},
+    {"lab"},
+    {"agent"},
+    {"status"},
+    {"router"},
+    {"control"},
+    BACKENDS,
+    {"config", "inventory", "desired", "diff"},
+    {"reading"},
+    {"log"},
+    {"model", "errors"},
+)
+"""top to bottom; imports go down only"""
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module that a file imports, also inside functions, by its full name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            assert node.module
+            found.add(node.module)
+            if node.module == "l3ctl" or node.module.count(".") == 1:
+                found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def files() -> list[tuple[str, Path]]:
+    """(room, file) of the package."""
+    relative = ((path.relative_to(PACKAGE), path) for path in sorted(PACKAGE.rglob("*.py")))
+    return [(parts.parts[0].removesuffix(".py"), path) for parts, path in relative if parts.name != "__init__.py" or len(parts.parts) > 1]
+
+
+def edges() -> set[tuple[str, str]]:
+    rooms = {name for name, _ in files()}
+    return {
+        (name, room(module))
+        for name, path in files()
+        for module in imports_of(path)
+        if module.startswith("l3ctl.") and room(module) != name and room(module) in rooms
+    }
+
+
+def test_every_room_has_its_layer() -> None:
+    assert {name for name, _ in files()} == set().union(*LAYERS)
+
+
+def test_imports_go_down_only() -> None:
+    level = {name: number for number, names in enumerate(LAYERS) for name in names}
+    wrong = {(a, b) for a, b in edges() if level[a] >= level[b]}
+    assert not wrong
+
+
+def test_the_backends_do_not_know_each_other() -> None:
+    assert not {(a, b) for a, b in edges() if a in BACKENDS and b in BACKENDS}
+
+
+def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
+    assert not {(a, b) for a, b in edges() if a in BACKENDS and b in {"config", "inventory", "reading"}}
+
+
+@pytest.mark.parametrize(
+    ("library", "owner"),
+    [("pyroute2", "kernel/"), ("bcc", "xdp/loader.py"), ("yaml", "reading/document.py"), ("exabgp", "nobody: it is a program beside us")],
+)
+def test_a_library_has_one_room(library: str, owner: str) -> None:
+    for _, path in files():
+        if any(module.split(".")[0] == library for module in imports_of(path)):
+            assert path.relative_to(PACKAGE).as_posix().startswith(owner)
+
+
+@pytest.mark.parametrize("file", ["model.py", "errors.py", "log.py", "bgp/relay.py", "desired.py", "diff.py"])
+def test_the_standard_library_is_enough_for(file: str) -> None:
+    assert {module.split(".")[0] for module in imports_of(PACKAGE / file)} <= {*STANDARD, "l3ctl"}
+
+
+def test_the_relay_stands_alone() -> None:
+    assert {module.split(".")[0] for module in imports_of(PACKAGE / "bgp/relay.py")} <= STANDARD
+
+
+def test_the_picture_in_the_readme_shows_the_imports() -> None:
+    picture = re.search(r"```mermaid\n(.*?)```", README.read_text(), re.DOTALL)
+    assert picture, "README.md has its picture"
+    drawn = set()
+    for source, targets in re.findall(r"^\s*(\w+) --> (.+)$", picture.group(1), re.MULTILINE):
+        drawn |= {(source, target.strip()) for target in targets.split("&")}
+    assert drawn == {(a, b) for a, b in edges() if b not in GROUND}
+
+
+def test_rooms_stay_small() -> None:
+    long = {str(path): len(path.read_text().splitlines()) for _, path in files()}
+    assert not {path: lines for path, lines in long.items() if lines > 320}
