@@ -159,9 +159,8 @@ class Ledger:
         return Verb.WITHDRAW, have
 
     def _consider(self, key: Key, *, live: bool, alone: bool = False) -> None:
-        under_way = self._asked is not None and key[0] == self._asked.peer and key[1] in self._asked.prefixes
-        if under_way or not (self._ready and self._complete):
-            return  # its answer decides, or it is too early
+        if not (self._ready and self._complete):
+            return
         change = self._change(key)
         if change is None or key in self._refused:
             self._pending.drop(key)

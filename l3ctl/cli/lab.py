@@ -7,7 +7,8 @@ import click
 
 from l3ctl.cli.options import print_json, with_json
 from l3ctl.errors import LabFailed
-from l3ctl.lab.topology import CUSTOMERS, Lab
+from l3ctl.lab.customers import CUSTOMERS
+from l3ctl.lab.topology import PROGRAM, Lab
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,7 +35,7 @@ def up(prefix: str, as_json_text: bool) -> None:
         print_json({"namespaces": names, "config": str(lab.config), "run_dir": str(lab.run_dir), "ports": ports})
         return
     click.echo(f"up: {' '.join(names)}")
-    click.echo(f"try: ip netns exec {lab.router.name} l3ctl status")
+    click.echo(f"try: ip netns exec {lab.router.name} {PROGRAM} status")
     click.echo(f"     ip netns exec {lab.upstream.name} birdc -s {lab.run_dir}/bird.ctl show route")
 
 

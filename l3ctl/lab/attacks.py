@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from l3ctl.lab import frames
-from l3ctl.lab.topology import CUSTOMERS, GATEWAY4, GATEWAY6, Customer, Lab
+from l3ctl.lab.customers import CUSTOMERS, GATEWAY4, GATEWAY6, Customer
+from l3ctl.lab.topology import Lab
 from l3ctl.model import parse_lladdr
 
 _TRACTABLE = 40_000

@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from l3ctl.errors import LabFailed
 from l3ctl.lab.attacks import ATTACKS, attack
+from l3ctl.lab.customers import CUSTOMERS, ROUTER6, UPSTREAM4, UPSTREAM6
 from l3ctl.lab.namespaces import run
-from l3ctl.lab.topology import CUSTOMERS, ROUTER6, UPSTREAM4, UPSTREAM6, Lab
+from l3ctl.lab.topology import Lab
 
 _FLOOD = 20_000
 Tell = Callable[[str], None]

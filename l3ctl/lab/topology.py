@@ -16,86 +16,33 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Network
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from l3ctl.bgp.exabgp_config import ENVIRONMENT
 from l3ctl.errors import LabFailed, MissingRequirement
+from l3ctl.lab.customers import (
+    BIRD_CONFIG,
+    CONFIG,
+    CUSTOMERS,
+    GATEWAY4,
+    GATEWAY6,
+    ROUTER4,
+    ROUTER6,
+    UPSTREAM4,
+    UPSTREAM6,
+    Customer,
+    inventory,
+    record,
+)
 from l3ctl.lab.namespaces import Namespace, run
-from l3ctl.model import eui64_link_local
 
-UPSTREAM6, UPSTREAM4 = "2001:db8:ffff::1", "198.51.100.1"
-ROUTER6, ROUTER4 = "2001:db8:ffff::2", "198.51.100.2"
-GATEWAY6, GATEWAY4 = "fe80::1", "203.0.113.1"
 PROGRAMS = {"ip": "iproute2", "bird": "bird2", "birdc": "bird2", "ping": "iputils-ping"}
 """what the lab runs -> the Debian package it is in"""
 _SBIN = "/usr/sbin:/sbin"
-_BIN = Path(sys.executable).parent
-
-
-@dataclass(frozen=True, slots=True)
-class Customer:
-    """A host on a port of its own."""
-
-    name: str
-    lladdr: str
-    ipv6: IPv6Network
-    ipv4: IPv4Address
-    arp: bool
-    """whether its IPv4 gateway is found by ARP, or is the IPv6 one"""
-
-    @property
-    def port(self) -> str:
-        """The router's netdev."""
-        return f"port-{self.name}"
-
-    @property
-    def address6(self) -> str:
-        """The address it uses of its /64."""
-        return str(self.ipv6[1])
-
-    @property
-    def link_local(self) -> str:
-        """As it forms it from its MAC."""
-        return str(eui64_link_local(self.lladdr))
-
-
-CUSTOMERS = tuple(
-    Customer(name, f"52:54:00:0a:00:{number:02x}", IPv6Network(f"2001:db8:{number}::/64"), IPv4Address(f"203.0.113.{number}"), arp)
-    for name, number, arp in (("web1", 11, True), ("db1", 12, False), ("rogue", 13, True))
-)
-
-_CONFIG = f"""\
-router: r1
-inventory: {{file: inventory.yaml}}
-gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}
-guard: {{mode: enforce, source_guard: false}}
-bgp:
-  router_id: {ROUTER4}
-  local_as: 65010
-  peers:
-    - {{address: "{UPSTREAM6}", remote_as: 65000, local_address: "{ROUTER6}"}}
-run_dir: %s
-"""
-
-_BIRD = f"""\
-router id {UPSTREAM4};
-protocol device {{ scan time 1; }}
-protocol kernel kernel4 {{ ipv4 {{ export all; import none; }}; }}
-protocol kernel kernel6 {{ ipv6 {{ export all; import none; }}; }}
-protocol bgp l3ctl {{
-    local {UPSTREAM6} as 65000;
-    neighbor {ROUTER6} as 65010;
-    graceful restart on;
-    connect delay time 1;
-    error wait time 1, 5;
-    ipv4 {{ import all; export none; extended next hop on; }};
-    ipv6 {{ import all; export none; }};
-}}
-"""
+PROGRAM = Path(sys.executable).with_name("l3ctl")
+_EXABGP = Path(sys.executable).with_name("exabgp")
 
 
 class Lab:
@@ -144,32 +91,17 @@ class Lab:
             Path("/etc/l3ctl").mkdir()
             (self.run_dir / "made-etc-l3ctl").touch()
         self.etc.mkdir(parents=True)
-        self.config.write_text(_CONFIG % self.run_dir)
-        self.write_inventory(
-            [
-                {
-                    "name": customer.name,
-                    "interface": customer.port,
-                    "mac": customer.lladdr,
-                    "ipv6": [str(customer.ipv6)],
-                    "ipv4": [str(customer.ipv4)],
-                }
-                for customer in CUSTOMERS
-            ]
-        )
-        (self.run_dir / "bird.conf").write_text(_BIRD)
+        self.config.write_text(CONFIG % self.run_dir)
+        self.write_inventory(record(customer) for customer in CUSTOMERS)
+        (self.run_dir / "bird.conf").write_text(BIRD_CONFIG)
         bpffs = self.run_dir / "bpf"
         bpffs.mkdir()
         # Mounted here and not by the agent: a mount made inside `ip netns exec` dies with the last process there, and the pins with it.
         run("mount", "-t", "bpf", "-o", "mode=0700", "bpf", str(bpffs))
 
-    def write_inventory(self, ports: list[dict[str, object]]) -> None:
+    def write_inventory(self, ports: Iterable[dict[str, object]]) -> None:
         """Replace the inventory; the agent reads it again on SIGHUP."""
-        lines = ["ports:"]
-        for port in ports:
-            first, *rest = (f"{key}: {json.dumps(value)}" for key, value in port.items())
-            lines += [f"  - {first}", *(f"    {line}" for line in rest)]
-        (self.etc / "inventory.yaml").write_text("\n".join(lines) + "\n")
+        (self.etc / "inventory.yaml").write_text(inventory(ports))
 
     def _build(self) -> None:
         for namespace in self.namespaces():
@@ -219,12 +151,12 @@ class Lab:
         self.upstream.start([_found("bird"), "-f", "-c", f"{self.run_dir}/bird.conf", "-s", f"{self.run_dir}/bird.ctl"], self._log("bird"))
         self.start_agent()
         (self.run_dir / "exabgp.conf").write_text(self.l3ctl("exabgp-config"))
-        exabgp = [str(_BIN / "exabgp"), "server", f"{self.run_dir}/exabgp.conf"]
+        exabgp = [str(_EXABGP), "server", f"{self.run_dir}/exabgp.conf"]
         self.router.start(exabgp, self._log("exabgp"), ENVIRONMENT)
 
     def start_agent(self) -> None:
         """Start the agent and wait until it answers."""
-        self.agent = self.router.start([str(_BIN / "l3ctl"), "agent"], self._log("agent"))
+        self.agent = self.router.start([str(PROGRAM), "agent"], self._log("agent"))
 
         def answers() -> bool:
             assert self.agent is not None
@@ -253,7 +185,7 @@ class Lab:
 
     def l3ctl(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
         """Run an l3ctl command inside the router; its output."""
-        return self.router.run(str(_BIN / "l3ctl"), *arguments, ok=ok)
+        return self.router.run(str(PROGRAM), *arguments, ok=ok)
 
     def status(self) -> dict[str, Any]:
         """`l3ctl status --json`, as a person inside the router sees it."""
