@@ -1,38 +1,28 @@
 """What every test may use: namespaces of this run's own, removed again whatever happens."""
 
 import functools
-import importlib.util
 import itertools
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from l3ctl.errors import MissingRequirement
+from l3ctl.lab.machine import require_bpf, require_namespaces
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.xdp.libbpf import Map
 
 _numbers = itertools.count()
-
-
-def _runs(*argv: str) -> bool:
-    return subprocess.run(argv, capture_output=True).returncode == 0
 
 
 @functools.cache
 def lacking(mark: str) -> str:
     """What this machine lacks for tests with a mark, with the mend; empty when nothing."""
-    if os.geteuid() != 0:
-        return "needs root: run `make test` as root"
-    if not _runs("unshare", "--net", "true"):
-        return "needs network namespaces (CAP_SYS_ADMIN): run outside of the container"
-    if mark == "bpf":
-        try:
-            Map.create("l3ctl_probe", 2, 4, 4, 1).close()
-        except OSError as error:
-            return f"needs the bpf system call ({error.strerror}): run as root on a kernel with CONFIG_BPF_SYSCALL, outside of a container"
-        if importlib.util.find_spec("bcc") is None:
-            return "needs bcc: apt-get install python3-bpfcc, then make setup"
+    try:
+        require_namespaces()
+        if mark == "bpf":
+            require_bpf()
+    except MissingRequirement as error:
+        return "; ".join(error.lines())
     return ""
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from l3ctl.errors import LabFailed
 from l3ctl.lab.attacks import ATTACKS, attack
 from l3ctl.lab.customers import CUSTOMERS, ROUTER6, UPSTREAM4, UPSTREAM6
+from l3ctl.lab.machine import require_lab
 from l3ctl.lab.namespaces import run
 from l3ctl.lab.topology import Lab
 
@@ -151,6 +152,7 @@ STORY = (
 
 def demo(lab: Lab, tell: Tell, heading: Tell) -> None:
     """Build a lab, tell the story, remove the lab."""
+    require_lab()
     heading("A router, an upstream with BIRD, and three customers, in network namespaces")
     began = time.monotonic()
     lab.down()

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from l3ctl.bgp.exabgp_config import ENVIRONMENT
-from l3ctl.errors import LabFailed, MissingRequirement
+from l3ctl.errors import LabFailed
 from l3ctl.lab.customers import (
     BIRD_CONFIG,
     CONFIG,
@@ -36,11 +36,9 @@ from l3ctl.lab.customers import (
     inventory,
     record,
 )
+from l3ctl.lab.machine import found, require_lab
 from l3ctl.lab.namespaces import Namespace, run
 
-PROGRAMS = {"ip": "iproute2", "bird": "bird2", "birdc": "bird2", "ping": "iputils-ping"}
-"""what the lab runs -> the Debian package it is in"""
-_SBIN = "/usr/sbin:/sbin"
 PROGRAM = Path(sys.executable).with_name("l3ctl")
 _EXABGP = Path(sys.executable).with_name("exabgp")
 
@@ -68,7 +66,7 @@ class Lab:
 
     def up(self, *, links_up: bool = True) -> None:
         """Build the network and start the programs; returns when the BGP session stands and the agent is in sync."""
-        require_programs()
+        require_lab()
         if self.exists():
             raise LabFailed(f"a lab '{self.prefix}' is there already", f"`l3ctl lab down --prefix {self.prefix}` removes it")
         try:
@@ -148,7 +146,7 @@ class Lab:
         self.hosts[customer.name].ip("link set eth0 down")
 
     def _start_programs(self) -> None:
-        self.upstream.start([_found("bird"), "-f", "-c", f"{self.run_dir}/bird.conf", "-s", f"{self.run_dir}/bird.ctl"], self._log("bird"))
+        self.upstream.start([found("bird"), "-f", "-c", f"{self.run_dir}/bird.conf", "-s", f"{self.run_dir}/bird.ctl"], self._log("bird"))
         self.start_agent()
         (self.run_dir / "exabgp.conf").write_text(self.l3ctl("exabgp-config"))
         exabgp = [str(_EXABGP), "server", f"{self.run_dir}/exabgp.conf"]
@@ -194,7 +192,7 @@ class Lab:
 
     def birdc(self, *command: str) -> str:
         """Ask BIRD."""
-        return self.upstream.run(_found("birdc"), "-r", "-s", f"{self.run_dir}/bird.ctl", *command)
+        return self.upstream.run(found("birdc"), "-r", "-s", f"{self.run_dir}/bird.ctl", *command)
 
     def bird_prefixes(self) -> set[str]:
         """The prefixes in BIRD's table."""
@@ -231,18 +229,3 @@ class Lab:
                 folder.rmdir()
             except OSError:  # not empty: another lab's, or the machine's own
                 continue
-
-
-def _found(program: str) -> str:
-    return shutil.which(program) or shutil.which(program, path=_SBIN) or program
-
-
-def require_programs() -> None:
-    """Say what the lab lacks on this machine, all of it at once."""
-    if os.geteuid() != 0:
-        raise MissingRequirement("the lab makes network namespaces and loads BPF programs", "run as root")
-    packages = {package for program, package in PROGRAMS.items() if not Path(_found(program)).is_absolute()}
-    if packages:
-        raise MissingRequirement(
-            f"the lab needs {', '.join(sorted(packages))}", f"apt-get install {' '.join(sorted(packages))}, or make setup"
-        )
