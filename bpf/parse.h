@@ -131,10 +131,10 @@ static __always_inline bool is_extension_header(__u8 next)
 	       next == NEXT_DESTINATION || next == NEXT_MOBILITY || next == NEXT_HIP || next == NEXT_SHIM6;
 }
 
-static __always_inline enum reason parse_icmpv6(struct frame *frame, __u32 offset, bool fragment)
+static __always_inline enum reason parse_icmpv6(struct frame *frame, __u32 offset, __u32 end, bool fragment)
 {
 	__u8 *type = frame->data + offset;
-	if ((void *)(type + 1) > frame->data_end)
+	if ((void *)(type + 1) > frame->data_end || offset >= end)
 		return fragment ? REASON_EXT_HEADER : REASON_ND_MALFORMED;
 	if (is_router_multicast(*type))
 		return REASON_MLD_QUERY;
@@ -148,10 +148,15 @@ static __always_inline enum reason parse_icmpv6(struct frame *frame, __u32 offse
 	return REASON_NONE;
 }
 
-/* Walk to the upper-layer header (RFC 8200, 7112). Every extension header is at least 8 bytes long. */
-static __always_inline enum reason parse_ipv6(struct frame *frame, __u8 next)
+/*
+ * Walk to the upper-layer header (RFC 8200, 7112). Every extension header is at least 8 bytes long. The frame's length decides, and in a
+ * first fragment its payload length too: what the frame holds behind that, the kernel cuts off, and the next fragment brings what really
+ * stands there.
+ */
+static __always_inline enum reason parse_ipv6(struct frame *frame, __u8 next, __u16 payload_length)
 {
 	__u32 offset = frame->network + IPV6_HEADER;
+	__u32 end = frame->length;
 	bool fragment = false;
 
 	frame->kind = FRAME_IPV6;
@@ -160,7 +165,7 @@ static __always_inline enum reason parse_ipv6(struct frame *frame, __u8 next)
 		if (next == NEXT_TCP || next == NEXT_UDP)
 			return REASON_NONE;
 		if (next == NEXT_ICMPV6)
-			return parse_icmpv6(frame, offset, fragment);
+			return parse_icmpv6(frame, offset, end, fragment);
 		if (next == NEXT_EXPERIMENT1 || next == NEXT_EXPERIMENT2)
 			return REASON_EXT_HEADER;
 		if (!is_extension_header(next))
@@ -169,19 +174,21 @@ static __always_inline enum reason parse_ipv6(struct frame *frame, __u8 next)
 			return REASON_EXT_HEADER;
 
 		__u8 *header = frame->data + offset;
-		if ((void *)(header + 8) > frame->data_end)
+		if ((void *)(header + 8) > frame->data_end || offset + 8 > end)
 			return REASON_EXT_HEADER;
 		if (next == NEXT_FRAGMENT) {
 			if (swap16(*(__u16 *)(header + 2)) & 0xfff8) /* a later fragment: without its first it reassembles to nothing */
 				return REASON_NONE;
 			fragment = true;
+			if (end > frame->network + IPV6_HEADER + swap16(payload_length))
+				end = frame->network + IPV6_HEADER + swap16(payload_length);
 			offset += 8;
 		} else if (next == NEXT_AUTHENTICATION) {
 			offset += (header[1] + 2) * 4;
 		} else {
 			offset += (header[1] + 1) * 8;
 		}
-		if (offset > frame->length)
+		if (offset > end)
 			return REASON_EXT_HEADER;
 		next = header[0];
 	}
@@ -223,7 +230,7 @@ static __always_inline enum reason parse_frame(struct frame *frame)
 			return REASON_BAD_SOURCE_MAC;
 		if (ipv6->version_class >> 4 != 6)
 			return REASON_VERSION_MISMATCH;
-		return parse_ipv6(frame, ipv6->next_header);
+		return parse_ipv6(frame, ipv6->next_header, ipv6->payload_length);
 	}
 	if (type == ETHERTYPE_IPV4) {
 		if ((void *)(network + IPV4_HEADER) > frame->data_end)

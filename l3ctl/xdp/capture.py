@@ -20,7 +20,15 @@ _PCAP_MAGIC = {
     b"\xa1\xb2\x3c\x4d": (">", 1),
 }
 """first four bytes -> byte order, nanoseconds a unit of the fraction"""
-_SECTION, _INTERFACE, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 3, 6
+_SECTION, _INTERFACE, _OLD_PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
+
+
+@dataclass(frozen=True, slots=True)
+class _Interface:
+    """What an interface block says: timestamp units a second, and the bytes a packet is cut to (0: not cut)."""
+
+    resolution: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,7 @@ def _require_ethernet(path: Path, offset: int, link_type: int) -> None:
 
 def _read_pcap(path: Path, file: BinaryIO, order: str, fraction: int) -> Iterator[Captured]:
     header = _exactly(path, file, 20, "the file header")
-    _require_ethernet(path, 20, struct.unpack(order + "I", header[16:20])[0] & 0x0FFFFFFF)
+    _require_ethernet(path, 20, struct.unpack(order + "I", header[16:20])[0] & 0x03FFFFFF)
     number = 0
     while head := file.read(16):
         number += 1
@@ -84,7 +92,7 @@ def _read_pcap(path: Path, file: BinaryIO, order: str, fraction: int) -> Iterato
 
 
 def _resolution(options: bytes, order: str) -> int:
-    """Nanoseconds a unit of the interface's timestamps (option if_tsresol), as a fraction's denominator: units a second."""
+    """Units a second of the interface's timestamps (option if_tsresol)."""
     at = 0
     while at + 4 <= len(options):
         code, length = struct.unpack_from(order + "HH", options, at)
@@ -98,7 +106,7 @@ def _resolution(options: bytes, order: str) -> int:
 
 
 def _read_pcapng(path: Path, file: BinaryIO) -> Iterator[Captured]:
-    order, resolutions, number = "<", list[int](), 0
+    order, interfaces, number = "<", list[_Interface](), 0
     while head := file.read(8):
         at = file.tell() - len(head)
         if len(head) < 8:
@@ -107,31 +115,41 @@ def _read_pcapng(path: Path, file: BinaryIO) -> Iterator[Captured]:
             magic = _exactly(path, file, 4, "the section header")
             if magic not in (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d"):
                 raise _bad(path, at + 8, "not a pcapng section")
-            order, resolutions = "<" if magic[0] == 0x4D else ">", []
+            order, interfaces = "<" if magic[0] == 0x4D else ">", []
             file.seek(-4, 1)
         kind, length = struct.unpack(order + "II", head)
         if length < 12 or length % 4 or length > 2 * _MAX_FRAME:
             raise _bad(path, at, f"a block of {length} bytes")
-        body = _exactly(path, file, length - 8, "a block")[:-4]
-        if kind == _INTERFACE and len(body) >= 8:
-            _require_ethernet(path, at, struct.unpack_from(order + "H", body)[0])
-            resolutions.append(_resolution(body[8:], order))
-        elif kind in (_ENHANCED, _SIMPLE):
+        body = _exactly(path, file, length - 8, "a block")
+        body, again = body[:-4], struct.unpack(order + "I", body[-4:])[0]
+        if again != length:
+            raise _bad(path, at, f"a block of {length} bytes ends as one of {again}")
+        if kind == _INTERFACE:
+            interfaces.append(_interface(path, at, body, order))
+        elif kind in (_OLD_PACKET, _SIMPLE, _ENHANCED):
             number += 1
-            yield _pcapng_packet(path, at, number, body, order, resolutions, simple=kind == _SIMPLE)
+            yield _pcapng_packet(path, at, number, kind, body, order, interfaces)
 
 
-def _pcapng_packet(path: Path, at: int, number: int, body: bytes, order: str, resolutions: list[int], *, simple: bool) -> Captured:
-    head = 4 if simple else 20
+def _interface(path: Path, at: int, body: bytes, order: str) -> _Interface:
+    if len(body) < 8:
+        raise _bad(path, at, f"an interface block of {len(body)} bytes")
+    link_type, _, longest = struct.unpack_from(order + "HHI", body)
+    _require_ethernet(path, at, link_type)
+    return _Interface(_resolution(body[8:], order), longest)
+
+
+def _pcapng_packet(path: Path, at: int, number: int, kind: int, body: bytes, order: str, interfaces: list[_Interface]) -> Captured:
+    head = 4 if kind == _SIMPLE else 20
     if len(body) < head:
         raise _bad(path, at, f"packet {number}: a block of {len(body)} bytes cannot hold it")
-    if simple:
+    if kind == _SIMPLE:
         interface, time, original = 0, None, struct.unpack_from(order + "I", body)[0]
-        captured = min(original, len(body) - head)
+        captured = min(original, interfaces[0].longest or original) if interfaces else original
     else:
-        interface, high, low, captured, original = struct.unpack_from(order + "IIIII", body)
+        interface, high, low, captured, original = struct.unpack_from(order + ("IIIII" if kind == _ENHANCED else "HxxIIII"), body)
         time = high << 32 | low
-    if interface >= len(resolutions) or captured > len(body) - head:
+    if interface >= len(interfaces) or captured > len(body) - head:
         raise _bad(path, at, f"packet {number} names an interface or a length that the file does not have")
-    nanoseconds = None if time is None else time * 1_000_000_000 // resolutions[interface]
+    nanoseconds = None if time is None else time * 1_000_000_000 // interfaces[interface].resolution
     return Captured(body[head : head + captured], nanoseconds, captured >= original)

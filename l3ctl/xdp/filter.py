@@ -4,19 +4,24 @@ Owns the pins under its directory. A policy counts as present only while its net
 """
 
 import errno
+import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from l3ctl.errors import FilterFailed, StandsInTheWay
 from l3ctl.model import Change, LinkFacts, PortPolicy, Verb, XdpMode
-from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link
+from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link, program_on
 from l3ctl.xdp.offload import vlan_tags_hidden
-from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned
+from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, translate
 from l3ctl.xdp.tables import Tables
 
 _NO_NATIVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE)
 """what drivers answer that have no native XDP, or not with these queues or this MTU"""
+_LINK = "link-"
+_RELEASE = 1.0
+"""seconds the kernel may take to let go of a link that has lost its pin; it takes milliseconds"""
 
 
 @contextmanager
@@ -24,7 +29,7 @@ def _naming(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise FilterFailed(f"{what}: {error.strerror}", "run `l3ctl plan` to see what is left to do") from error
+        raise translate(error, what, "run `l3ctl plan` to see what is left to do") from error
 
 
 class Filter:
@@ -36,54 +41,79 @@ class Filter:
         self._xdp_mode = xdp_mode
 
     def open(self, source_guard: bool) -> bool:
-        """Adopt the pinned filter or load a new one; whether a program was loaded. Links of an older program get the new one."""
+        """Adopt the pinned filter or load a new one; whether a program was loaded.
+
+        Links of an older program get the new one. Links that guard no port any more, or whose netdev is gone, are what a process left that
+        was killed between two steps; they go.
+        """
         mount_bpffs(self._bpffs)
-        self._directory.mkdir(mode=0o700, exist_ok=True)
+        with _naming(f"cannot pin a filter in {self._bpffs}"):
+            self._directory.mkdir(mode=0o700, exist_ok=True)
         loaded, changed = open_or_load(self._directory, source_guard)
         self._use(loaded)
-        for link in self._links().values():
-            with _naming("cannot put the new filter in the old one's place"):
-                if link.facts()[0] != self._program.id():
-                    link.update(self._program)
+        with _naming("cannot put the new filter in the old one's place"):
+            for ifindex in self._pinned():
+                if not self._tables.guards(ifindex) or not self._renew(ifindex):
+                    self._release(ifindex)
         return changed
 
     def look(self) -> bool:
         """Open what is pinned, to read it; False where nothing is. Loads nothing, changes nothing."""
-        if not is_pinned(self._directory):
-            return False
+        with _naming(f"cannot look for a filter in {self._bpffs}"):
+            if not is_pinned(self._directory):
+                return False
         self._use(open_pinned(self._directory))
         return True
 
     def _use(self, loaded: Loaded) -> None:
         self._program = loaded.program
+        self._program_id = loaded.program.id()
         self._tables = Tables(loaded.maps)
         with _naming("cannot read the filter's maps"):
             self._tables.read()
 
     def _pin(self, ifindex: int) -> Path:
-        return self._directory / f"link-{ifindex}"
+        return self._directory / f"{_LINK}{ifindex}"
 
-    def _links(self) -> dict[int, Link]:
-        """The pinned links that are attached to a netdev still, by ifindex."""
-        found = {int(pin.name.removeprefix("link-")): Link.open(pin) for pin in self._directory.glob("link-*")}
-        return {ifindex: link for ifindex, link in found.items() if link.facts()[1] == ifindex}
+    def _pinned(self) -> list[int]:
+        """The ifindexes that links are pinned for."""
+        numbers = (name.removeprefix(_LINK) for name in os.listdir(self._directory) if name.startswith(_LINK))  # noqa: PTH208  names alone
+        return [int(number) for number in numbers if number.isdecimal()]
+
+    def _facts(self, ifindex: int) -> tuple[int, int]:
+        """(program id, ifindex) of a pinned link; zeroes where there is none. One at a time: there may be more than we may have open."""
+        try:
+            with closing(Link.open(self._pin(ifindex))) as link:
+                return link.facts()
+        except FileNotFoundError:
+            return 0, 0
+
+    def _renew(self, ifindex: int) -> bool:
+        """Make a pinned link run our program; False where it is not attached to its netdev any more."""
+        program, attached_to = self._facts(ifindex)
+        if attached_to == ifindex and program != self._program_id:
+            with closing(Link.open(self._pin(ifindex))) as link:
+                link.update(self._program)
+        return attached_to == ifindex
 
     def attached(self) -> set[int]:
         """The ifindexes whose frames go through our program."""
-        program = self._program.id()
-        return {ifindex for ifindex, link in self._links().items() if link.facts()[0] == program}
+        with _naming("cannot read the filter's links"):
+            return {ifindex for ifindex in self._pinned() if self._facts(ifindex) == (self._program_id, ifindex)}
 
     def read(self, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names."""
         with _naming("cannot read the filter's maps"):
             self._tables.read()
-            return self.remembered(self._tables.ports(), links)
+        return self.remembered(self._tables.ports(), links)
 
     def remembered(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """The same of a few ports, from the last `read` and what was applied since; attachment and pointers are looked up."""
-        attached = self.attached()
-        netdevs = {facts.ifindex: facts.name for facts in links.values() if facts.ifindex in attached}
-        found = {port: self._tables.policy(port, netdevs) for port in ports}
+        with _naming("cannot read the filter's maps"):
+            asked = {port: self._tables.ifindex(port) for port in ports}
+            attached = {ifindex for ifindex in set(asked.values()) if ifindex and self._facts(ifindex) == (self._program_id, ifindex)}
+            netdevs = {facts.ifindex: facts.name for facts in links.values() if facts.ifindex in attached}
+            found = {port: self._tables.policy(port, netdevs) for port in asked}
         return {port: policy for port, policy in found.items() if policy is not None}
 
     def counters(self) -> dict[str, dict[str, int]]:
@@ -94,13 +124,28 @@ class Filter:
     def apply(self, change: Change, links: Mapping[str, LinkFacts]) -> None:
         """Carry out one change of a policy."""
         with _naming(f"cannot {change.verb} the filter's policy of port {change.port}"):
-            if change.verb is Verb.REMOVE:
-                bare = self._tables.remove(change.port)
-                if bare is not None:
-                    self._pin(bare).unlink(missing_ok=True)
-                return
-            assert isinstance(change.item, PortPolicy)
-            self._put(change.item, links.get(change.item.guard))
+            try:
+                if change.verb is Verb.REMOVE:
+                    self._detach(self._tables.remove(change.port))
+                else:
+                    assert isinstance(change.item, PortPolicy)
+                    self._put(change.item, links.get(change.item.guard))
+            except OSError:
+                self._tables.read()  # nothing is trusted from memory after an error
+                raise
+
+    def _detach(self, ifindexes: Iterable[int]) -> None:
+        for ifindex in ifindexes:
+            self._release(ifindex)
+
+    def _release(self, ifindex: int) -> bool:
+        """Take the filter off a netdev, and its pin away; whether it was on it."""
+        with suppress(FileNotFoundError), closing(Link.open(self._pin(ifindex))) as link:
+            attached = link.facts()[1] == ifindex
+            link.detach()
+            self._pin(ifindex).unlink(missing_ok=True)
+            return attached
+        return False
 
     def _put(self, policy: PortPolicy, facts: LinkFacts | None) -> None:
         if facts is None:
@@ -109,17 +154,17 @@ class Filter:
             raise FilterFailed(
                 f"port {policy.port}: {facts.name} takes VLAN tags off before XDP sees the frame", f"ethtool -K {facts.name} rxvlan off"
             )
-        self._tables.put(policy, facts.ifindex)
+        self._detach(self._tables.put(policy, facts.ifindex))
         self._attach(facts)
 
     def _attach(self, facts: LinkFacts) -> None:
-        if facts.ifindex in self.attached():
+        if self._renew(facts.ifindex):
             return
-        pin = self._pin(facts.ifindex)
-        pin.unlink(missing_ok=True)  # of a netdev that is gone and whose number came back
+        self._release(facts.ifindex)  # of a netdev that is gone and whose number came back
+        self._await_release(facts.ifindex)
         for flags in self._attach_flags(facts):
             try:
-                Link.attach(self._program, facts.ifindex, flags).pin(pin)
+                Link.attach(self._program, facts.ifindex, flags).pin(self._pin(facts.ifindex))
                 return
             except OSError as error:
                 if error.errno in (errno.EBUSY, errno.EEXIST):
@@ -130,6 +175,12 @@ class Filter:
                 mend = "try xdp_mode: generic" if flags == XDP_FLAGS_DRV_MODE else "the kernel log may say more"
                 raise FilterFailed(f"cannot attach the filter to {facts.name}: {error.strerror}", mend) from error
 
+    def _await_release(self, ifindex: int) -> None:
+        """Our own program without a pin: the kernel is about to take off a link whose pin someone removed."""
+        until = time.monotonic() + _RELEASE
+        while program_on(ifindex) == self._program_id and time.monotonic() < until:
+            time.sleep(0.005)
+
     def _attach_flags(self, facts: LinkFacts) -> tuple[int, ...]:
         if self._xdp_mode is XdpMode.GENERIC or (self._xdp_mode is XdpMode.AUTO and facts.kind == "veth"):
             return (XDP_FLAGS_SKB_MODE,)
@@ -137,7 +188,11 @@ class Filter:
 
     def detach(self) -> int:
         """Take the filter off every netdev and remove every pin; how many netdevs it guarded."""
-        links = list(self._directory.glob("link-*"))
-        for pin in (*links, *self._directory.glob("program*"), *self._directory.glob("map-*"), *self._directory.glob("layout")):
-            pin.unlink(missing_ok=True)
-        return len(links)
+        with _naming(f"cannot take the filter in {self._bpffs} away"):
+            if not self._directory.is_dir():
+                return 0
+            guarded = sum(self._release(ifindex) for ifindex in self._pinned())
+            # The program first: what is left by who is killed meanwhile is no filter to anyone.
+            for pin in sorted(self._directory.iterdir(), key=lambda pin: pin.name != "program"):
+                pin.unlink(missing_ok=True)
+            return guarded

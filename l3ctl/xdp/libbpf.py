@@ -180,32 +180,50 @@ class Map(Descriptor):
             if error.errno != errno.ENOENT:
                 raise
 
-    def items(self, first: int = 0, count: int | None = None) -> Iterator[tuple[bytes, bytes]]:
-        """Every entry, a few thousand a system call; of an array, `count` entries from index `first`."""
-        wanted = self.max_entries if count is None else count
-        got = ctypes.c_uint32()
-        room = min(wanted, BATCH)
-        keys = ctypes.create_string_buffer(self.key_size * room)
-        values = ctypes.create_string_buffer(self.room * room)
-        cursor = ctypes.create_string_buffer(max(self.key_size, 8))
-        position = cursor if first else None
-        ctypes.memmove(cursor, (first - 1 if first else 0).to_bytes(4, "little"), 4)  # a batch begins after its cursor
-        while wanted > 0:
-            got.value = min(wanted, room)
-            last = False
-            try:
-                _call("bpf_map_lookup_batch", self.fd, position, cursor, keys, values, ctypes.byref(got), None)
-            except OSError as error:
-                if error.errno != errno.ENOENT:  # the end of the map, with what was left in it
-                    raise
-                last = True
-            key_bytes, value_bytes = keys.raw, values.raw
-            for at in range(got.value):
-                yield key_bytes[at * self.key_size : (at + 1) * self.key_size], value_bytes[at * self.room : (at + 1) * self.room]
-            if last:
+    def items(self) -> Iterator[tuple[bytes, bytes]]:
+        """Every entry of a hash or a trie, a few thousand a system call."""
+        cursor: bytes | None = None
+        left = self.max_entries  # who writes meanwhile must not keep us here for ever
+        while left > 0:
+            keys, values, cursor = self._batch(cursor, min(left, BATCH))
+            count = len(keys) // self.key_size
+            for at in range(count):
+                yield keys[at * self.key_size : (at + 1) * self.key_size], values[at * self.room : (at + 1) * self.room]
+            if cursor is None:
                 return
-            wanted -= got.value
-            position = cursor
+            left -= count
+
+    def array(self, first: int, count: int) -> bytes:
+        """The values of an array from index `first`, side by side, each `room` bytes long."""
+        parts: list[bytes] = []
+        for start in range(first, first + count, BATCH):
+            before = (start - 1).to_bytes(self.key_size, "little") if start else None  # a batch begins after its cursor
+            parts.append(self._batch(before, min(BATCH, first + count - start))[1])
+        return b"".join(parts)
+
+    def used(self) -> Iterator[tuple[int, bytes]]:
+        """Index and value of every entry of an array that is not all zero."""
+        for start in range(0, self.max_entries, BATCH):
+            values = self.array(start, min(BATCH, self.max_entries - start))
+            if not values.strip(b"\0"):
+                continue
+            for at in range(0, len(values), self.room):
+                if (value := values[at : at + self.room]).strip(b"\0"):
+                    yield start + at // self.room, value
+
+    def _batch(self, cursor: bytes | None, count: int) -> tuple[bytes, bytes, bytes | None]:
+        """At most `count` keys and values after `cursor`, and where to go on; None at the end of the map."""
+        keys, values = ctypes.create_string_buffer(self.key_size * count), ctypes.create_string_buffer(self.room * count)
+        position = ctypes.create_string_buffer(max(self.key_size, 8))
+        got = ctypes.c_uint32(count)
+        try:
+            _call("bpf_map_lookup_batch", self.fd, cursor, position, keys, values, ctypes.byref(got), None)
+            onward = position.raw
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # the end of the map, with what was left in it
+                raise
+            onward = None
+        return keys.raw[: got.value * self.key_size], values.raw[: got.value * self.room], onward
 
 
 class Program(Descriptor):
@@ -232,20 +250,28 @@ class Program(Descriptor):
     def test_run(self, frame: bytes, room: int = 256) -> tuple[int, bytes]:
         """Run it once on a frame that comes in on this namespace's loopback; its verdict, and the frame as it left it.
 
-        The kernel refuses frames shorter than an Ethernet header (EINVAL): no driver hands one to XDP. `room` is how much the answer may
-        be longer than the frame.
+        The kernel refuses frames shorter than an Ethernet header (EINVAL): no driver hands one to XDP. It takes none longer than a page
+        with its margins, 3.5 kB. `room` is how much the answer may be longer than the frame.
         """
         out = ctypes.create_string_buffer(len(frame) + room)
+        opts = self._run(frame, 1, out)
+        return int(opts.retval), out.raw[: opts.data_size_out]
+
+    def measure(self, frame: bytes, repeat: int) -> int:
+        """Nanoseconds a run takes, by the kernel's own clock, as the mean of `repeat`. A program that changes the frame sees it changed."""
+        return int(self._run(frame, repeat, None).duration)
+
+    def _run(self, frame: bytes, repeat: int, out: "ctypes.Array[ctypes.c_char] | None") -> _TestRunOpts:
         opts = _TestRunOpts(
             sz=ctypes.sizeof(_TestRunOpts),
             data_in=ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p),
             data_size_in=len(frame),
-            data_out=ctypes.cast(out, ctypes.c_void_p),
-            data_size_out=len(out),
-            repeat=1,
+            data_out=None if out is None else ctypes.cast(out, ctypes.c_void_p),
+            data_size_out=0 if out is None else len(out),
+            repeat=repeat,
         )
         _call("bpf_prog_test_run_opts", self.fd, ctypes.byref(opts))
-        return int(opts.retval), out.raw[: opts.data_size_out]
+        return opts
 
 
 class Link(Descriptor):
@@ -271,3 +297,14 @@ class Link(Descriptor):
     def update(self, program: Program) -> None:
         """Replace its program, in one step between two frames."""
         _call("bpf_link_update", self.fd, program.fd, None)
+
+    def detach(self) -> None:
+        """Take the program off its netdev, at once. A link that merely loses its last name is let go some time later."""
+        _call("bpf_link_detach", self.fd)
+
+
+def program_on(ifindex: int) -> int:
+    """The id of the XDP program attached to a netdev, whosever it is; 0 is none."""
+    number = ctypes.c_uint32()
+    _call("bpf_xdp_query_id", ifindex, 0, ctypes.byref(number))
+    return number.value

@@ -6,6 +6,7 @@ the maps it refers to as JSON and is gone.
 
 import base64
 import ctypes
+import functools
 import json
 import os
 import subprocess
@@ -41,8 +42,9 @@ class Bytecode:
     maps: tuple[MapSpec, ...]
 
 
+@functools.cache
 def compile_filter(source_guard: bool) -> Bytecode:
-    """Compile in a child process. Raises `FilterFailed` with the compiler's complaint."""
+    """Compile in a child process, once for each variant. Raises `FilterFailed` with the compiler's complaint."""
     child = subprocess.run(
         [sys.executable, "-m", "l3ctl.xdp.loader", *(["-DSOURCE_GUARD"] if source_guard else [])],
         capture_output=True,

@@ -6,6 +6,7 @@ Pins under one directory of a bpffs: `layout`, `program`, `map-<name>`, and `lin
 import ctypes
 import errno
 import os
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from l3ctl.xdp.loader import PROGRAM, Bytecode, compile_filter
 _BPF_FS_MAGIC = 0xCAFE4A11
 _ARRAY = 2
 _KEY0 = bytes(4)
+MAPS = ("ifs", "vlans", "ports", "names", "budgets", "counters", "hosts", "gateways", "places", "prefixes")
+"""every map of bpf/l3ctl.bpf.c"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,10 @@ class Loaded:
 
 def mount_bpffs(directory: Path) -> None:
     """Make sure that a bpffs is mounted there. `/sys/fs/bpf` will not do: `ip netns exec` hides it behind a fresh /sys."""
-    directory.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise translate(error, f"cannot make {directory}") from error
     libc = ctypes.CDLL(None, use_errno=True)
     kind = (ctypes.c_long * 64)()
     if libc.statfs(os.fsencode(directory), ctypes.byref(kind)) == 0 and kind[0] & 0xFFFFFFFF == _BPF_FS_MAGIC:
@@ -40,10 +46,15 @@ def mount_bpffs(directory: Path) -> None:
         )
 
 
-def _translate(error: OSError, what: str) -> FilterFailed | MissingRequirement:
+_KERNEL = "the kernel log and `bpftool prog` may say more; the filter needs Linux 5.18 or newer"
+_DETACH = "in a maintenance window run `l3ctl xdp detach`, then start the agent"
+
+
+def translate(error: OSError, what: str, mend: str = _KERNEL) -> FilterFailed | MissingRequirement:
+    """What the operating system refused, as one of our own errors."""
     if error.errno in (errno.EPERM, errno.EACCES) and os.geteuid() != 0:
         return MissingRequirement(f"{what}: not permitted", "run as root")
-    return FilterFailed(f"{what}: {error.strerror}", "the kernel log and `bpftool prog` may say more; the filter needs Linux 5.18 or newer")
+    return FilterFailed(f"{what}: {error.strerror}", mend)
 
 
 def create_maps(bytecode: Bytecode) -> dict[str, Map]:
@@ -51,7 +62,7 @@ def create_maps(bytecode: Bytecode) -> dict[str, Map]:
     try:
         return {one.name: Map.create(one.name, one.kind, one.key_size, one.value_size, one.max_entries, one.flags) for one in bytecode.maps}
     except OSError as error:
-        raise _translate(error, "cannot create the filter's maps") from error
+        raise translate(error, "cannot create the filter's maps") from error
 
 
 def load_program(bytecode: Bytecode, maps: dict[str, Map]) -> Program:
@@ -64,7 +75,7 @@ def load_program(bytecode: Bytecode, maps: dict[str, Map]) -> Program:
     try:
         return Program.load(PROGRAM, bytes(raw))
     except OSError as error:
-        raise _translate(error, "the kernel does not take the filter") from error
+        raise translate(error, "the kernel does not take the filter") from error
 
 
 def load_private(source_guard: bool) -> Loaded:
@@ -74,10 +85,6 @@ def load_private(source_guard: bool) -> Loaded:
     return Loaded(load_program(bytecode, maps), maps)
 
 
-def _open_pinned(directory: Path) -> Loaded:
-    return Loaded(Program.open(directory / "program"), {path.name.removeprefix("map-"): Map.open(path) for path in directory.glob("map-*")})
-
-
 def is_pinned(directory: Path) -> bool:
     """Whether a complete filter is pinned here: the program's name is made last."""
     return (directory / "program").exists()
@@ -85,16 +92,24 @@ def is_pinned(directory: Path) -> bool:
 
 def open_pinned(directory: Path) -> Loaded:
     """Open what is pinned, to look at or to change; never loads. Refuses maps of another layout."""
+    maps, _ = _open_maps(directory)
     try:
-        layout = Map.open(directory / "layout").lookup(_KEY0)
-        if layout is None or layout[:16] != abi().layout_id:
-            raise FilterFailed(
-                f"the filter pinned in {directory} has maps of another layout and cannot be adopted by this version",
-                "in a maintenance window run `l3ctl xdp detach`, then start the agent",
-            )
-        return _open_pinned(directory)
+        return Loaded(Program.open(directory / "program"), maps)
     except OSError as error:
-        raise _translate(error, f"cannot open the filter pinned in {directory}") from error
+        raise translate(error, f"cannot open the filter pinned in {directory}", _DETACH) from error
+
+
+def _open_maps(directory: Path) -> tuple[dict[str, Map], bytes]:
+    """The pinned maps, and the name of the sources that the pinned program came from."""
+    try:
+        told = Map.open(directory / "layout").lookup(_KEY0) or b""
+        if told[:16] != abi().layout_id:
+            raise FilterFailed(
+                f"the filter pinned in {directory} has maps of another layout and cannot be adopted by this version", _DETACH
+            )
+        return {name: Map.open(directory / f"map-{name}") for name in MAPS}, told[16:]
+    except OSError as error:
+        raise translate(error, f"cannot open the maps pinned in {directory}", _DETACH) from error
 
 
 def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
@@ -103,32 +118,38 @@ def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
     A program from other sources replaces the pinned one; the maps, with records and counters, stay.
     """
     wanted = source_id(source_guard)
-    if is_pinned(directory):
-        loaded = open_pinned(directory)
-        layout = Map.open(directory / "layout")
-        if (layout.lookup(_KEY0) or b"")[16:] == wanted:
-            return loaded, False
-        program = load_program(compile_filter(source_guard), loaded.maps)
-        _replace_pin(program, directory / "program")
-        layout.update(_KEY0, abi().layout_id + wanted)
-        return Loaded(program, loaded.maps), True
-
-    for leftover in directory.iterdir():  # of a load that did not come to its end; links stay, and get the new program
-        if not leftover.name.startswith("link-"):
-            leftover.unlink()
+    maps: dict[str, Map] | None = None
+    if (directory / "layout").exists() or is_pinned(directory):
+        maps, source = _open_maps(directory)
+        if source == wanted and is_pinned(directory):
+            return open_pinned(directory), False
     bytecode = compile_filter(source_guard)
-    maps = create_maps(bytecode)
-    loaded = Loaded(load_program(bytecode, maps), maps)
+    if maps is None:
+        maps = _pin_maps(directory, bytecode)
+    program = load_program(bytecode, maps)
     try:
+        _replace_pin(program, directory / "program")
+        with closing(Map.open(directory / "layout")) as layout:
+            layout.update(_KEY0, abi().layout_id + wanted)
+    except OSError as error:
+        raise translate(error, f"cannot pin the filter in {directory}") from error
+    return Loaded(program, maps), True
+
+
+def _pin_maps(directory: Path, bytecode: Bytecode) -> dict[str, Map]:
+    """Make empty maps and pin them; `layout` is pinned last, and says that all are there."""
+    maps = create_maps(bytecode)
+    try:
+        for leftover in directory.glob("map-*"):  # of a load that did not come to its end
+            leftover.unlink()
         for name, one in maps.items():
             one.pin(directory / f"map-{name}")
         layout = Map.create("l3ctl_layout", _ARRAY, 4, 32, 1)
-        layout.update(_KEY0, abi().layout_id + wanted)
+        layout.update(_KEY0, abi().layout_id + bytes(16))
         layout.pin(directory / "layout")
-        loaded.program.pin(directory / "program")
     except OSError as error:
-        raise _translate(error, f"cannot pin the filter in {directory}") from error
-    return loaded, True
+        raise translate(error, f"cannot pin the filter's maps in {directory}") from error
+    return maps
 
 
 def _replace_pin(program: Program, path: Path) -> None:

@@ -7,6 +7,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from l3ctl.model import Address, Host, Mode, PortPolicy, Prefix, format_lladdr, parse_lladdr
 from l3ctl.xdp.abi import abi
 
+KEYS = {"hosts": "host_key", "prefixes": "prefix_key", "gateways": "gateway_key"}
+"""the maps whose keys carry a port's index, and the struct that a key is"""
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 
 
@@ -19,6 +21,10 @@ class Records:
     hosts: dict[bytes, bytes]
     prefixes: frozenset[bytes]
     gateways: frozenset[bytes]
+
+    def entries(self) -> dict[str, dict[bytes, bytes]]:
+        """Key to value, by the map it stands in."""
+        return {"hosts": self.hosts, "prefixes": dict.fromkeys(self.prefixes, b"\1"), "gateways": dict.fromkeys(self.gateways, b"\1")}
 
 
 def _mapped(address: Address) -> bytes:
@@ -100,24 +106,28 @@ def _decode_hosts(records: Records) -> Iterable[Host]:
         )
 
 
-def decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy | None:
+def decode(records: Records, index: int, guard: str, unknown_vlan_drop: bool) -> PortPolicy | None:
     """The policy these entries make, or None where they do not add up, as after someone wrote into the maps by hand."""
+    try:
+        policy = _decode(records, guard, unknown_vlan_drop)
+        ifindex = abi().structs["port"].number(records.port, "ifindex")
+        return policy if policy.hosts and encode(policy, index, ifindex) == records else None
+    except (ValueError, ArithmeticError):  # no such prefix, rate or burst
+        return None
+
+
+def _decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy:
     numbers, port = abi().numbers, abi().structs["port"]
     raw = records.port
-    hosts = tuple(sorted(_decode_hosts(records), key=lambda host: host.lladdr))
     flags, vlan_id = port.number(raw, "flags"), port.number(raw, "vlan_id")
-    policy = PortPolicy(
-        port=records.name.rstrip(b"\0").decode(errors="replace"),
+    gateways = (_unmapped(abi().structs["gateway_key"].data(key, "address")) for key in records.gateways)
+    return PortPolicy(
+        port=records.name.rstrip(b"\0").decode(),
         guard=guard,
         vlan_id=None if vlan_id == numbers["UNTAGGED"] else vlan_id,
         router_lladdr=format_lladdr(port.data(raw, "router_lladdr")),
-        hosts=hosts,
-        gateways=tuple(
-            sorted(
-                (_unmapped(abi().structs["gateway_key"].data(key, "address")) for key in records.gateways),
-                key=lambda gateway: (gateway.version, int(gateway)),
-            )
-        ),
+        hosts=tuple(sorted(_decode_hosts(records), key=lambda host: host.lladdr)),
+        gateways=tuple(sorted(gateways, key=lambda gateway: (gateway.version, int(gateway)))),
         mode=Mode.AUDIT if flags & numbers["PORT_AUDIT"] else Mode.ENFORCE,
         source_guard=bool(flags & numbers["PORT_SOURCE_GUARD"]),
         router_solicitations_pass=bool(flags & numbers["PORT_PASS_ROUTER_SOLICITATIONS"]),
@@ -125,7 +135,3 @@ def decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy 
         answer_rate=port.number(raw, "answer_rate"),
         answer_burst=port.number(raw, "answer_burst"),
     )
-    if not hosts or not policy.answer_rate:
-        return None
-    index = port_of("host_key", next(iter(records.hosts)))
-    return policy if encode(policy, index, port.number(raw, "ifindex")) == records else None

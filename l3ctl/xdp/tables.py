@@ -1,30 +1,33 @@
 """The filter's maps as tables of ports: what each holds, put in and taken out in an order that never shows half a port to a frame."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import errno
+import struct
+from collections.abc import Mapping
 
 from l3ctl.errors import FilterFailed
 from l3ctl.model import Mode, PortPolicy
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import Map
-from l3ctl.xdp.records import Records, decode, encode, port_of
+from l3ctl.xdp.pointers import Place, Pointers
+from l3ctl.xdp.records import KEYS, Records, decode, encode, port_of
 
 
 def _key(number: int) -> bytes:
     return number.to_bytes(4, "little")
 
 
-@dataclass(frozen=True, slots=True)
-class Netdev:
-    """An entry of `ifs`: 0 is none."""
-
-    untagged_port: int = 0
-    trunk: int = 0
-    flags: int = 0
-
-
 def _broken(port: str) -> PortPolicy:
     return PortPolicy(port, "", None, "", (), (), Mode.ENFORCE, False, False, False, 0, 0)
+
+
+def _text(name: bytes) -> str:
+    return name.rstrip(b"\0").decode(errors="replace")
+
+
+def _place(records: Records) -> Place:
+    layout = abi().structs["port"]
+    vlan_id = layout.number(records.port, "vlan_id")
+    return layout.number(records.port, "ifindex"), None if vlan_id == abi().numbers["UNTAGGED"] else vlan_id
 
 
 class Tables:
@@ -32,37 +35,51 @@ class Tables:
 
     def __init__(self, maps: Mapping[str, Map]) -> None:
         self._maps = maps
+        self._pointers = Pointers(maps)
         self._indexes: dict[str, int] = {}
         self._records: dict[int, Records] = {}
-        self._trunks: dict[int, int] = {}
+        self._lowest_free = 1  # 0 counts what belongs to no port
 
     def read(self) -> None:
         """Read every record anew."""
-        names = {int.from_bytes(key, "little"): value for key, value in self._maps["names"].items() if value[0]}
-        hosts: dict[int, dict[bytes, bytes]] = {}
-        keys: dict[str, dict[int, set[bytes]]] = {"prefix_key": {}, "gateway_key": {}}
-        for key, value in self._maps["hosts"].items():
-            hosts.setdefault(port_of("host_key", key), {})[key] = value
-        for kind, table in (("prefix_key", self._maps["prefixes"]), ("gateway_key", self._maps["gateways"])):
-            for key, _ in table.items():  # noqa: PERF102  a map is no dict
-                keys[kind].setdefault(port_of(kind, key), set()).add(key)
-        self._indexes = {value.rstrip(b"\0").decode(errors="replace"): index for index, value in names.items()}
+        self._pointers.read()
+        ports, names = dict(self._maps["ports"].used()), dict(self._maps["names"].used())
+        found: dict[str, dict[int, dict[bytes, bytes]]] = {table: {} for table in KEYS}
+        for table, kind in KEYS.items():
+            for key, value in self._maps[table].items():
+                found[table].setdefault(port_of(kind, key), {})[key] = value
+        # Records without a name are of a port whose putting in did not come to its end: kept in mind, for who gets the index next.
         self._records = {
             index: Records(
-                self._maps["ports"].lookup(_key(index)) or bytes(abi().structs["port"].size),
-                name,
-                hosts.get(index, {}),
-                frozenset(keys["prefix_key"].get(index, ())),
-                frozenset(keys["gateway_key"].get(index, ())),
+                ports.get(index, bytes(abi().structs["port"].size)),
+                names.get(index, bytes(abi().structs["port_name"].size)),
+                found["hosts"].get(index, {}),
+                frozenset(found["prefixes"].get(index, ())),
+                frozenset(found["gateways"].get(index, ())),
             )
-            for index, name in names.items()
+            for index in {*ports, *names, *found["hosts"], *found["prefixes"], *found["gateways"]}
         }
-        netdevs = {ifindex: self._netdev(ifindex) for ifindex in map(self._ifindex, self._records.values())}
-        self._trunks = {ifindex: netdev.trunk for ifindex, netdev in netdevs.items() if netdev.trunk}
+        self._indexes = {}
+        for index, name in names.items():
+            if index:
+                self._indexes.setdefault(_text(name), index)
+        self._lowest_free = 1
 
     def ports(self) -> frozenset[str]:
         """Every port that has records, complete or not."""
         return frozenset(self._indexes)
+
+    def index(self, port: str) -> int:
+        """Where a port stands in `ports`, and its counters."""
+        return self._indexes[port]
+
+    def ifindex(self, port: str) -> int | None:
+        """The netdev that a port's records name; None for a port without."""
+        return _place(self._records[self._indexes[port]])[0] if port in self._indexes else None
+
+    def guards(self, ifindex: int) -> bool:
+        """Whether any frame that comes in on a netdev belongs to a port."""
+        return self._pointers.guards(ifindex)
 
     def policy(self, port: str, netdevs: Mapping[int, str]) -> PortPolicy | None:
         """What holds for a port, given the netdevs where a program asks the tables (ifindex -> name); None for one without records.
@@ -74,129 +91,94 @@ class Tables:
         if index is None:
             return None
         records = self._records[index]
-        ifindex = self._ifindex(records)
-        netdev = self._netdev(ifindex)
-        holds = ifindex in netdevs and self._points_here(records, index, netdev)
-        drops_unknown = bool(netdev.flags & abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"])
-        return decode(records, netdevs[ifindex] if holds else "", drops_unknown) or _broken(port)
+        ifindex, vlan_id = _place(records)
+        holds = ifindex in netdevs and self._pointers.hold(index, (ifindex, vlan_id))
+        drops_unknown = bool(self._pointers.netdev(ifindex).flags & abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"])
+        return decode(records, index, netdevs[ifindex] if holds else "", drops_unknown) or _broken(port)
 
-    def _ifindex(self, records: Records) -> int:
-        return abi().structs["port"].number(records.port, "ifindex")
+    def put(self, policy: PortPolicy, ifindex: int) -> set[int]:
+        """Make `policy` true for frames that come in on `ifindex`; the ifindexes that guarded the port and now guard none.
 
-    def _vlan_id(self, records: Records) -> int | None:
-        number = abi().structs["port"].number(records.port, "vlan_id")
-        return None if number == abi().numbers["UNTAGGED"] else number
-
-    def _netdev(self, ifindex: int) -> Netdev:
-        layout = abi().structs["netdev"]
-        raw = self._maps["ifs"].lookup(_key(ifindex)) or bytes(layout.size)
-        return Netdev(**{name: layout.number(raw, name) for name in layout.members})
-
-    def _write_netdev(self, ifindex: int, netdev: Netdev) -> None:
-        packed = abi().structs["netdev"].pack(untagged_port=netdev.untagged_port, trunk=netdev.trunk, flags=netdev.flags)
-        self._maps["ifs"].update(_key(ifindex), packed)
-
-    def _points_here(self, records: Records, index: int, netdev: Netdev) -> bool:
-        vlan_id = self._vlan_id(records)
-        if vlan_id is None:
-            return netdev.untagged_port == index
-        return bool(netdev.trunk) and self._maps["vlans"].lookup(_key((netdev.trunk - 1) * 4096 + vlan_id)) == _key(index)
-
-    def put(self, policy: PortPolicy, ifindex: int) -> None:
-        """Make `policy` true for frames that come in on `ifindex`. Entries come before what points at them, and go after it."""
+        Entries come before what points at them, and go after it. Where there is no room for all, none is left behind.
+        """
         if ifindex >= abi().numbers["MAX_IFINDEX"]:
             raise FilterFailed(
                 f"port {policy.port}: ifindex {ifindex} of {policy.guard} is beyond the filter's {abi().numbers['MAX_IFINDEX']}"
             )
         index = self._indexes.get(policy.port)
-        old = self._records.get(index) if index is not None else None
+        bare: set[int] = set()
         if index is None:
             index = self._free_index()
+            bare = self._clear(index)
             self._zero_counters(index)
-        new = encode(policy, index, ifindex)
-        if old is not None and (self._ifindex(old), self._vlan_id(old)) != (ifindex, policy.vlan_id):
-            self._unpoint(old, index)
-        self._add_entries(new)
+        old = self._records.get(index)
+        new, place = encode(policy, index, ifindex), (ifindex, policy.vlan_id)
+        try:
+            self._add_entries(new)
+            self._pointers.make_room(place)
+        except FilterFailed:
+            self._remove_entries(new, old)
+            if old is not None:
+                self._add_entries(old)
+            raise
+        if old is not None:
+            bare |= self._pointers.unpoint(index, _place(old)[0], place)
         self._maps["ports"].update(_key(index), new.port)
         self._maps["names"].update(_key(index), new.name)
         self._indexes[policy.port] = index
         self._records[index] = new
-        self._point(policy, ifindex, index)
+        self._pointers.point(index, place, policy.unknown_vlan_drop)
         if old is not None:
             self._remove_entries(old, keep=new)
+        return bare - {ifindex}
 
-    def remove(self, port: str) -> int | None:
-        """Forget a port; the ifindex of its netdev when that guards no port any more."""
-        index = self._indexes.get(port)
+    def remove(self, port: str) -> set[int]:
+        """Forget a port; the ifindexes that guarded it and now guard none."""
+        index = self._indexes.pop(port, None)
         if index is None:
-            return None
-        records = self._records[index]
-        ifindex = self._ifindex(records)
-        self._unpoint(records, index)
-        self._remove_entries(records)
-        self._maps["ports"].update(_key(index), bytes(len(records.port)))
-        self._maps["names"].update(_key(index), bytes(len(records.name)))
-        del self._indexes[port], self._records[index]
-        return None if any(self._ifindex(other) == ifindex for other in self._records.values()) else ifindex
+            return set()
+        bare = self._clear(index)
+        self._lowest_free = min(self._lowest_free, index)
+        return bare
+
+    def _clear(self, index: int) -> set[int]:
+        """Leave nothing at an index, its name last: as long as that stands, the rest can be found and cleared again."""
+        records = self._records.get(index)
+        bare = self._pointers.unpoint(index, _place(records)[0] if records else 0)
+        if records is not None:
+            self._remove_entries(records)
+            self._maps["ports"].update(_key(index), bytes(len(records.port)))
+            self._maps["names"].update(_key(index), bytes(len(records.name)))
+            del self._records[index]
+        return bare
 
     def _free_index(self) -> int:
-        taken = set(self._indexes.values())
-        for index in range(1, abi().numbers["MAX_PORTS"]):  # 0 counts what belongs to no port
+        taken = self._records.keys() if len(self._records) == len(self._indexes) else set(self._indexes.values())
+        for index in range(self._lowest_free, abi().numbers["MAX_PORTS"]):
             if index not in taken:
+                self._lowest_free = index
                 return index
-        raise FilterFailed(f"the filter holds {len(taken)} ports and is full")
+        raise FilterFailed(f"the filter holds {len(self._indexes)} ports and is full")
 
     def _add_entries(self, records: Records) -> None:
-        for key, value in records.hosts.items():
-            self._maps["hosts"].update(key, value)
-        for key in records.prefixes:
-            self._maps["prefixes"].update(key, b"\1")
-        for key in records.gateways:
-            self._maps["gateways"].update(key, b"\1")
+        for table, entries in records.entries().items():
+            for key, value in entries.items():
+                try:
+                    self._maps[table].update(key, value)
+                except OSError as error:
+                    if error.errno not in (errno.E2BIG, errno.ENOSPC):
+                        raise
+                    raise FilterFailed(f"the filter holds {self._maps[table].max_entries} {table} and is full") from error
 
     def _remove_entries(self, records: Records, keep: Records | None = None) -> None:
-        nothing: Iterable[bytes] = ()
-        for table, keys, kept in (
-            ("hosts", records.hosts.keys(), keep.hosts.keys() if keep else nothing),
-            ("prefixes", records.prefixes, keep.prefixes if keep else nothing),
-            ("gateways", records.gateways, keep.gateways if keep else nothing),
-        ):
-            for key in set(keys) - set(kept):
+        kept = keep.entries() if keep else {}
+        for table, entries in records.entries().items():
+            for key in entries.keys() - kept.get(table, {}).keys():
                 self._maps[table].delete(key)
 
-    def _point(self, policy: PortPolicy, ifindex: int, index: int) -> None:
-        netdev = self._netdev(ifindex)
-        drop = abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"]
-        flags = netdev.flags & ~drop | (drop if policy.unknown_vlan_drop else 0)
-        if policy.vlan_id is None:
-            self._write_netdev(ifindex, Netdev(index, netdev.trunk, flags))
-            return
-        trunk = netdev.trunk or self._free_trunk(ifindex)
-        self._maps["vlans"].update(_key((trunk - 1) * 4096 + policy.vlan_id), _key(index))
-        self._write_netdev(ifindex, Netdev(netdev.untagged_port, trunk, flags))
-
-    def _free_trunk(self, ifindex: int) -> int:
-        free = set(range(1, abi().numbers["MAX_TRUNKS"] + 1)) - set(self._trunks.values())
-        if not free:
-            raise FilterFailed(f"the filter holds {len(self._trunks)} trunks and is full")
-        self._trunks[ifindex] = min(free)
-        return min(free)
-
-    def _unpoint(self, records: Records, index: int) -> None:
-        ifindex, vlan_id = self._ifindex(records), self._vlan_id(records)
-        netdev = self._netdev(ifindex)
-        untagged, trunk = netdev.untagged_port, netdev.trunk
-        if vlan_id is not None and trunk:
-            self._maps["vlans"].update(_key((trunk - 1) * 4096 + vlan_id), _key(0))
-        elif untagged == index:
-            untagged = 0
-        others = [other for at, other in self._records.items() if at != index and self._ifindex(other) == ifindex]
-        if all(self._vlan_id(other) is None for other in others):
-            trunk = 0
-            self._trunks.pop(ifindex, None)
-        self._write_netdev(ifindex, Netdev(untagged, trunk, netdev.flags if others else 0))
-
     def _zero_counters(self, index: int) -> None:
+        if not self.counters_at(index):
+            return
         stride, counters = abi().numbers["REASON_STRIDE"], self._maps["counters"]
         for cell in range(index * stride, (index + 1) * stride):
             counters.update(_key(cell), bytes(counters.room))
@@ -207,7 +189,11 @@ class Tables:
 
     def counters_at(self, index: int) -> dict[str, int]:
         """The counters of one index; 0 is for frames that belong to no port."""
-        stride = abi().numbers["REASON_STRIDE"]
-        cells = [value for _, value in self._maps["counters"].items(index * stride, stride)]
-        totals = [sum(int.from_bytes(value[at : at + 8], "little") for at in range(0, len(value), 8)) for value in cells]
+        stride, counters = abi().numbers["REASON_STRIDE"], self._maps["counters"]
+        values = counters.array(index * stride, stride)
+        if not values.strip(b"\0"):
+            return {}
+        per_cpu = struct.unpack(f"={len(values) // 8}Q", values)
+        cpus = counters.room // 8
+        totals = [sum(per_cpu[at : at + cpus]) for at in range(0, len(per_cpu), cpus)]
         return {reason.name: totals[reason.number] for reason in abi().reasons if totals[reason.number]}

@@ -1,19 +1,23 @@
 """What the filter says to frames of a capture: the real program, on maps of its own, beside whatever runs on this machine."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from l3ctl.errors import FilterFailed
 from l3ctl.model import PortPolicy
-from l3ctl.xdp.abi import abi
 from l3ctl.xdp.capture import Captured
 from l3ctl.xdp.program import load_private
 from l3ctl.xdp.tables import Tables
 
 _LOOPBACK = 1
 """where BPF_PROG_TEST_RUN lets frames come in: ifindex 1 is the loopback of every network namespace"""
+_COARSE_CLOCK = 6
+"""CLOCK_MONOTONIC_COARSE, which the program reads: it moves with the kernel's tick"""
 _VERDICTS = {1: "drop", 2: "pass", 3: "answer"}
 _ETHERNET_HEADER = 14
+_LONGEST = 3000
+"""bytes of a frame that BPF_PROG_TEST_RUN takes for sure: a page less its margins"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +35,13 @@ class Judge:
 
     def __init__(self, policy: PortPolicy) -> None:
         loaded = load_private(policy.source_guard)
-        self._program, self._budgets = loaded.program, loaded.maps["budgets"]
+        self.program, self._budgets = loaded.program, loaded.maps["budgets"]
         self._tables = Tables(loaded.maps)
         self._tables.put(policy, _LOOPBACK)
-        self._index = next(
-            index for index in range(1, abi().numbers["MAX_PORTS"]) if loaded.maps["names"].lookup(index.to_bytes(4, "little"))
-        )
+        self._index = self._tables.index(policy.port)
         self._before = self._counted()
+        self._ahead = 0
+        """how far the budget has run ahead of the capture's time, in nanoseconds"""
 
     def _counted(self) -> dict[str, int]:
         """Everything counted, the frames of no port included."""
@@ -49,21 +53,37 @@ class Judge:
         if len(frame) < _ETHERNET_HEADER:
             # No driver hands XDP less than an Ethernet header, and BPF_PROG_TEST_RUN refuses to: the kernel drops it before.
             return "drop", "truncated", None
-        try:
-            action, out = self._program.test_run(frame)
-        except OSError as error:
-            raise FilterFailed(f"the kernel does not run a frame of {len(frame)} bytes: {error.strerror}") from error
+        action, out = self._run(frame[:_LONGEST])
         after = self._counted()
         reason = next((name for name in after if after[name] != self._before.get(name, 0)), "")
         self._before = after
+        if reason == "ext-header" and len(frame) > _LONGEST:
+            raise FilterFailed(f"a frame of {len(frame)} bytes, most of it extension headers, is longer than the kernel runs for a test")
         verdict = _VERDICTS[action]
         return verdict, reason, out if verdict == "answer" else None
 
+    def _run(self, frame: bytes) -> tuple[int, bytes]:
+        """Run the program at a moment when its clock stands still.
+
+        Else the budget would refill while we work, and a capture would get another verdict on a slower machine.
+        """
+        key = self._index.to_bytes(4, "little")
+        while True:
+            now = time.clock_gettime_ns(_COARSE_CLOCK)
+            self._budgets.update(key, (now + self._ahead).to_bytes(8, "little"))
+            try:
+                action, out = self.program.test_run(frame)
+            except OSError as error:
+                raise FilterFailed(f"the kernel does not run a frame of {len(frame)} bytes: {error.strerror}") from error
+            arrival = int.from_bytes(self._budgets.lookup(key) or bytes(8), "little")
+            if time.clock_gettime_ns(_COARSE_CLOCK) == now:
+                self._ahead = arrival - now
+                return action, out
+            self._before = self._counted()
+
     def let_time_pass(self, nanoseconds: int) -> None:
         """Refill the budget for answers as if so much time had gone by: a capture is judged by its own clock."""
-        key = self._index.to_bytes(4, "little")
-        arrival = int.from_bytes(self._budgets.lookup(key) or bytes(8), "little")
-        self._budgets.update(key, max(0, arrival - nanoseconds).to_bytes(8, "little"))
+        self._ahead = max(0, self._ahead - nanoseconds)
 
     def judge(self, capture: Iterable[Captured]) -> Iterator[Judged]:
         """Judge each frame of a capture, numbered from 1."""

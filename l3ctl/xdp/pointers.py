@@ -1,0 +1,161 @@
+"""Which port the frames of a netdev, and of each VLAN on it, belong to: the maps `ifs` and `vlans`.
+
+A trunk's VLANs stand in `vlans` in a slot of 4,096 cells, numbered from 1, that its entry in `ifs` names.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from l3ctl.errors import FilterFailed
+from l3ctl.xdp.abi import abi
+from l3ctl.xdp.libbpf import Map
+
+_CELLS = 4096
+Place = tuple[int, int | None]
+"""ifindex and VLAN id; None: untagged"""
+
+
+def _key(number: int) -> bytes:
+    return number.to_bytes(4, "little")
+
+
+@dataclass(frozen=True, slots=True)
+class Netdev:
+    """An entry of `ifs`: 0 is none."""
+
+    untagged_port: int = 0
+    trunk: int = 0
+    flags: int = 0
+
+
+class Pointers:
+    """Reads and writes the two maps. Remembers what points where; what it writes over, it looks up first."""
+
+    def __init__(self, maps: Mapping[str, Map]) -> None:
+        self._ifs, self._vlans = maps["ifs"], maps["vlans"]
+        self._untagged: dict[int, set[int]] = {}
+        self._cells: dict[int, set[int]] = {}
+        self._trunks: dict[int, int] = {}
+        self._used: dict[int, set[int]] = {}
+
+    def read(self) -> None:
+        """Read every pointer anew."""
+        self._untagged, self._cells, self._trunks, self._used = {}, {}, {}, {}
+        for ifindex, raw in self._ifs.used():
+            netdev = self._parse(raw)
+            if netdev.untagged_port:
+                self._untagged.setdefault(netdev.untagged_port, set()).add(ifindex)
+            if netdev.trunk:
+                self._trunks[ifindex] = netdev.trunk
+        for trunk in set(self._trunks.values()):
+            self._used[trunk] = set()
+            for cell, index in self._slot(trunk):
+                self._cells.setdefault(index, set()).add(cell)
+                self._used[trunk].add(cell)
+
+    def _slot(self, trunk: int) -> list[tuple[int, int]]:
+        """Every cell of a slot that points to a port, with its index. A slot beyond the map, as only a hand can have written, has none."""
+        first = (trunk - 1) * _CELLS
+        if first + _CELLS > self._vlans.max_entries:
+            return []
+        indexes = memoryview(self._vlans.array(first, _CELLS)).cast("I")
+        return [(first + vlan_id, index) for vlan_id, index in enumerate(indexes) if index]
+
+    def guards(self, ifindex: int) -> bool:
+        """Whether any frame that comes in on a netdev belongs to a port."""
+        netdev = self.netdev(ifindex)
+        return bool(netdev.untagged_port or netdev.trunk)
+
+    def netdev(self, ifindex: int) -> Netdev:
+        """The entry of a netdev, as it is now."""
+        return self._parse(self._ifs.lookup(_key(ifindex)) or bytes(self._ifs.value_size))
+
+    def _parse(self, raw: bytes) -> Netdev:
+        layout = abi().structs["netdev"]
+        return Netdev(**{name: layout.number(raw, name) for name in layout.members})
+
+    def _write(self, ifindex: int, netdev: Netdev) -> None:
+        packed = abi().structs["netdev"].pack(untagged_port=netdev.untagged_port, trunk=netdev.trunk, flags=netdev.flags)
+        self._ifs.update(_key(ifindex), packed)
+
+    def hold(self, index: int, place: Place) -> bool:
+        """Whether the frames of `place`, and no others, belong to the port at `index`. What should point there is looked up."""
+        ifindex, vlan_id = place
+        netdev = self.netdev(ifindex)
+        if vlan_id is None:
+            return netdev.untagged_port == index and self._untagged.get(index) == {ifindex} and not self._cells.get(index)
+        cell = (netdev.trunk - 1) * _CELLS + vlan_id
+        points = 0 < vlan_id < _CELLS and netdev.trunk > 0 and self._vlans.lookup(_key(cell)) == _key(index)
+        return points and self._cells.get(index) == {cell} and not self._untagged.get(index)
+
+    def make_room(self, place: Place) -> None:
+        """See to it that the netdev has a slot where it needs one. Raises `FilterFailed` when all are taken."""
+        ifindex, vlan_id = place
+        netdev = self.netdev(ifindex)
+        if vlan_id is None or netdev.trunk:
+            return
+        free = set(range(1, abi().numbers["MAX_TRUNKS"] + 1)) - set(self._trunks.values())
+        if not free:
+            raise FilterFailed(f"the filter holds {len(self._trunks)} trunks and is full")
+        trunk = min(free)
+        for cell, _ in self._slot(trunk):  # of whoever had it and did not come to its end
+            self._vlans.update(_key(cell), _key(0))
+        self._write(ifindex, replace(netdev, trunk=trunk))
+        self._trunks[ifindex] = trunk
+
+    def point(self, index: int, place: Place, drop_unknown_vlan: bool) -> None:
+        """Let the frames of `place` belong to the port at `index`; `make_room` was there before."""
+        ifindex, vlan_id = place
+        netdev = self.netdev(ifindex)
+        drop = abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"]
+        netdev = replace(netdev, flags=netdev.flags & ~drop | (drop if drop_unknown_vlan else 0))
+        if vlan_id is None:
+            self._untagged.get(netdev.untagged_port, set()).discard(ifindex)
+            self._untagged.setdefault(index, set()).add(ifindex)
+            self._write(ifindex, replace(netdev, untagged_port=index))
+            return
+        cell = (netdev.trunk - 1) * _CELLS + vlan_id
+        for cells in self._cells.values() if self._taken(cell, index) else ():
+            cells.discard(cell)
+        self._cells.setdefault(index, set()).add(cell)
+        self._used.setdefault(netdev.trunk, set()).add(cell)
+        self._vlans.update(_key(cell), _key(index))
+        self._write(ifindex, netdev)
+
+    def _taken(self, cell: int, index: int) -> bool:
+        return self._vlans.lookup(_key(cell)) not in (_key(0), _key(index))
+
+    def unpoint(self, index: int, ifindex: int, keep: Place | None = None) -> set[int]:
+        """Let no frames belong to the port at `index`, but for those of `keep`.
+
+        Of the netdevs this concerns, `ifindex` in any case among them, those that guard no port any more.
+        """
+        kept, vlan_id = keep or (0, None)
+        touched = {ifindex} if 0 < ifindex < self._ifs.max_entries else set()
+        for pointing in self._untagged.get(index, set()) - ({kept} if vlan_id is None else set()):
+            self._untagged[index].discard(pointing)
+            touched.add(pointing)
+            netdev = self.netdev(pointing)
+            if netdev.untagged_port == index:
+                self._write(pointing, replace(netdev, untagged_port=0))
+        kept_cell = (self._trunks.get(kept, 0) - 1) * _CELLS + vlan_id if vlan_id is not None else -1
+        for cell in self._cells.get(index, set()) - {kept_cell}:
+            self._cells[index].discard(cell)
+            self._used.get(cell // _CELLS + 1, set()).discard(cell)
+            touched.update(ifindex for ifindex, trunk in self._trunks.items() if trunk == cell // _CELLS + 1)
+            if self._vlans.lookup(_key(cell)) == _key(index):
+                self._vlans.update(_key(cell), _key(0))
+        for one in touched - {kept}:
+            self._settle(one)
+        return {one for one in touched if not self.guards(one)}
+
+    def _settle(self, ifindex: int) -> None:
+        """Give back a slot without VLANs, and forget the flags of a netdev without ports."""
+        netdev = settled = self.netdev(ifindex)
+        if netdev.trunk and not self._used.get(netdev.trunk):
+            self._trunks.pop(ifindex, None)
+            settled = replace(netdev, trunk=0)
+        if not settled.trunk and not settled.untagged_port:
+            settled = Netdev()
+        if settled != netdev:
+            self._write(ifindex, settled)

@@ -1,0 +1,171 @@
+"""A policy survives the way into the filter's map entries and back; entries that do not add up are no policy."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from l3ctl.model import Host, Mode, PortPolicy, format_lladdr
+from l3ctl.xdp.abi import abi
+from l3ctl.xdp.records import Records, decode, encode, port_of
+
+MAPPED = IPv6Network("::ffff:0:0/96")
+PORT, UNTAGGED = abi().structs["port"], abi().numbers["UNTAGGED"]
+
+lladdrs = st.binary(min_size=6, max_size=6).map(lambda raw: format_lladdr(bytes([raw[0] & 0xFE]) + raw[1:]))
+ipv6_addresses = st.integers(0x2000 << 112, (0x4000 << 112) - 1).map(IPv6Address)
+ipv4_addresses = st.integers(1 << 24, 0xDFFFFFFF).map(IPv4Address)
+link_locals = st.integers(0, (1 << 64) - 1).map(lambda low: IPv6Address(0xFE80 << 112 | low))
+
+
+@st.composite
+def prefixes(draw: st.DrawFn) -> tuple[IPv6Network, ...]:
+    """Some that stand alone and some within others."""
+    found = set()
+    for address in draw(st.lists(ipv6_addresses, max_size=3)):
+        for length in draw(st.lists(st.integers(48, 128), min_size=1, max_size=3)):
+            found.add(IPv6Network((address, length), strict=False))
+    return tuple(sorted(found))
+
+
+@st.composite
+def policies(draw: st.DrawFn) -> PortPolicy:
+    addresses = st.sets(ipv4_addresses, max_size=3).map(lambda found: tuple(sorted(found)))
+    hosts = [
+        Host(lladdr, draw(link_locals), draw(prefixes()), draw(addresses))
+        for lladdr in sorted(draw(st.sets(lladdrs, min_size=1, max_size=4)))
+    ]
+    gateways = (*sorted(draw(st.sets(ipv4_addresses, max_size=3))), *sorted(draw(st.sets(link_locals | ipv6_addresses, max_size=3))))
+    return PortPolicy(
+        port=draw(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=16)),
+        guard="eth1",
+        vlan_id=draw(st.none() | st.integers(1, 4094)),
+        router_lladdr=draw(lladdrs),
+        hosts=tuple(hosts),
+        gateways=gateways,
+        mode=draw(st.sampled_from(Mode)),
+        source_guard=draw(st.booleans()),
+        router_solicitations_pass=draw(st.booleans()),
+        unknown_vlan_drop=draw(st.booleans()),
+        answer_rate=draw(st.integers(1, 1_000_000)),
+        answer_burst=draw(st.integers(1, 1_000_000)),
+    )
+
+
+indexes, ifindexes = st.integers(1, abi().numbers["MAX_PORTS"] - 1), st.integers(1, abi().numbers["MAX_IFINDEX"] - 1)
+
+
+@given(policies(), indexes, ifindexes)
+def test_what_is_encoded_decodes_to_the_same(policy: PortPolicy, index: int, ifindex: int) -> None:
+    records = encode(policy, index, ifindex)
+    assert decode(records, index, policy.guard, policy.unknown_vlan_drop) == policy
+
+
+@given(policies(), indexes, ifindexes)
+def test_every_key_carries_its_port_and_every_host_prefix_and_gateway_has_one(policy: PortPolicy, index: int, ifindex: int) -> None:
+    records = encode(policy, index, ifindex)
+    assert {port_of("host_key", key) for key in records.hosts} == {index}
+    assert {port_of("prefix_key", key) for key in records.prefixes} <= {index}
+    assert {port_of("gateway_key", key) for key in records.gateways} <= {index}
+    assert len(records.hosts) == len(policy.hosts)
+    assert len(records.prefixes) == sum(len(host.prefixes()) for host in policy.hosts)
+    assert len(records.gateways) == len(policy.gateways)
+    assert {table: set(entries) for table, entries in records.entries().items()} == {
+        "hosts": set(records.hosts),
+        "prefixes": set(records.prefixes),
+        "gateways": set(records.gateways),
+    }
+
+
+@given(policies(), st.data())
+def test_a_record_changed_anywhere_is_no_policy_or_another_one(policy: PortPolicy, data: st.DataObject) -> None:
+    """Of what tells policies apart, no bit is without meaning: what decodes at all decodes to something else."""
+    records = encode(policy, 7, 9)
+    raw = bytearray(records.port)
+    at = data.draw(st.integers(0, len(raw) - 1))
+    member = PORT.members["ifindex"]
+    assume(not member.offset <= at < member.offset + 4)  # where it holds, the tables compare
+    raw[at] ^= data.draw(st.integers(1, 255))
+    assert decode(replace(records, port=bytes(raw)), 7, policy.guard, policy.unknown_vlan_drop) != policy
+
+
+@given(policies(), st.binary(max_size=64), st.data())
+def test_entries_of_any_bytes_never_fail(policy: PortPolicy, name: bytes, data: st.DataObject) -> None:
+    structs = abi().structs
+
+    def some(kind: str) -> st.SearchStrategy[bytes]:
+        return st.binary(min_size=structs[kind].size, max_size=structs[kind].size)
+
+    def keys(kind: str, found: object) -> frozenset[bytes]:
+        return data.draw(st.just(found) | st.frozensets(some(kind), max_size=3))  # type: ignore[arg-type]
+
+    honest = encode(policy, 7, 9)
+    records = Records(
+        data.draw(st.just(honest.port) | some("port")),
+        data.draw(st.just(honest.name) | st.just(name.ljust(64, b"\0"))),
+        data.draw(st.just(honest.hosts) | st.dictionaries(some("host_key"), some("host"), max_size=3)),
+        keys("prefix_key", honest.prefixes),
+        keys("gateway_key", honest.gateways),
+    )
+    got = decode(records, 7, policy.guard, policy.unknown_vlan_drop)
+    assert got is None or encode(got, 7, PORT.number(records.port, "ifindex")) == records
+
+
+def a_policy() -> PortPolicy:
+    host = Host("52:54:00:0a:00:0b", IPv6Address("fe80::b"), (IPv6Network("2001:db8:11::/64"),), (IPv4Address("192.0.2.11"),))
+    other = replace(host, lladdr="52:54:00:0a:00:0c", ipv6=(), ipv4=())
+    gateways = (IPv4Address("192.0.2.1"), IPv6Address("fe80::1"))
+    return PortPolicy("web1", "eth1", 11, "02:00:00:00:00:01", (host, other), gateways, Mode.ENFORCE, False, False, False, 100, 200)
+
+
+def without(records: Records) -> dict[str, Records]:
+    prefix = next(iter(records.prefixes))
+    short, host_bits = abi().structs["prefix_key"].members["prefix_length"], bytearray(prefix)
+    host_bits[-1] |= 0xFF
+    zeroed = {name: bytearray(records.port) for name in ("answer_rate", "answer_burst")}
+    for name, raw in zeroed.items():
+        raw[PORT.members[name].offset : PORT.members[name].offset + 4] = bytes(4)
+    return {
+        "no hosts": replace(records, hosts={}),
+        "one host less": replace(records, hosts=dict(list(records.hosts.items())[1:])),
+        "no prefixes": replace(records, prefixes=frozenset()),
+        "a prefix shorter than its port": replace(records, prefixes=frozenset({bytes(short.width) + prefix[short.width :]})),
+        "a prefix with host bits": replace(records, prefixes=(records.prefixes - {prefix}) | {bytes(host_bits)}),
+        "a prefix of nobody's": replace(records, prefixes=records.prefixes | {prefix[:9] + b"\x99" + prefix[10:]}),
+        "an empty record": replace(records, port=bytes(PORT.size)),
+        "no rate": replace(records, port=bytes(zeroed["answer_rate"])),
+        "no burst": replace(records, port=bytes(zeroed["answer_burst"])),
+        "a name that is no text": replace(records, name=b"\xff" * 64),
+    }
+
+
+@pytest.mark.parametrize("fault", without(encode(a_policy(), 7, 9)))
+def test_entries_that_do_not_add_up_are_no_policy(fault: str) -> None:
+    records = encode(a_policy(), 7, 9)
+    assert decode(records, 7, "eth1", False) == a_policy()
+    assert decode(without(records)[fault], 7, "eth1", False) is None
+
+
+def test_a_missing_gateway_is_another_policy() -> None:
+    records = encode(a_policy(), 7, 9)
+    fewer = decode(replace(records, gateways=frozenset(list(records.gateways)[:1])), 7, "eth1", False)
+    assert fewer is not None
+    assert len(fewer.gateways) == 1
+
+
+def test_ipv4_stands_as_mapped_ipv6() -> None:
+    records = encode(a_policy(), 7, 9)
+    layout, bits = abi().structs["prefix_key"], abi().numbers["PREFIX_KEY_BITS"]
+    found = {(layout.number(key, "prefix_length") - bits, IPv6Address(layout.data(key, "address"))) for key in records.prefixes}
+    assert found == {(64, IPv6Address("2001:db8:11::")), (128, IPv6Address("::ffff:192.0.2.11"))}
+    assert {IPv6Address(key[4:]) for key in records.gateways} == {IPv6Address("fe80::1"), IPv6Address("::ffff:192.0.2.1")}
+
+
+def test_the_bucket_is_what_rate_and_burst_say() -> None:
+    port = encode(replace(a_policy(), answer_rate=1000, answer_burst=5), 7, 9).port
+    assert PORT.number(port, "answer_interval") == 1_000_000
+    assert PORT.number(port, "answer_ahead") == 4_000_000
+    assert PORT.number(port, "vlan_id") == 11
+    assert PORT.number(encode(replace(a_policy(), vlan_id=None), 7, 9).port, "vlan_id") == UNTAGGED
