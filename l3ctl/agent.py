@@ -4,6 +4,7 @@ One thread and one selector. Every event only says which port to look at again; 
 """
 
 import fcntl
+import math
 import os
 import selectors
 import signal
@@ -22,12 +23,14 @@ from l3ctl.inventory import load_inventory
 from l3ctl.kernel.tables import Kernel
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change, Port
-from l3ctl.router import Failed, Router, reason_of
+from l3ctl.router import ORPHAN, Failed, Router, reason_of
 from l3ctl.status import status
 from l3ctl.xdp.filter import Filter
 
-TICK = 1.0
-"""seconds between two looks at what time alone changes: answers overdue, ports to try again"""
+TICK = 0.5
+"""seconds between two looks at what no event tells: answers overdue, ports to try again, the filter taken off by hand"""
+_FILTER_SHARE = 10
+"""Comparing the filter with what it should be may take one part in so many of our time; on a small router it is done each tick."""
 
 
 class Lock:
@@ -69,10 +72,11 @@ class Agent:
     def __init__(self, config: Config, ports: Sequence[Port]) -> None:
         self._config = config
         self._started = time.time()
-        self._last_pass = 0.0
+        self._next_pass = self._rested = self._next_comparison = 0.0
         self._failed: dict[str, list[Failed]] = {}
         self._told: dict[str, list[str]] = {}
-        self._again: set[str] = set()
+        self._trouble = ""
+        self._overrun_told = -math.inf
         self._stopping = False
         self._lock = Lock(config.lock_file)
         self._selector = selectors.DefaultSelector()
@@ -87,17 +91,15 @@ class Agent:
         """Work until SIGTERM or SIGINT; SIGHUP reads the inventory again. Everything installed stays as it is at the end."""
         self._lock.acquire()
         try:
+            self._catch_signals()
             loaded = self._filter.open(self._config.guard.source_guard)
             event("start" if loaded else "adopt", version=__version__, router=self._config.router, ports=len(self._router.ports))
             # Watching begins before the first look, so that nothing falls between the two.
             self._events = self._kernel.watch()
             self._selector.register(self._events, selectors.EVENT_READ, self._on_events)
-            self._catch_signals()
             if self._speaker is not None:
                 self._speaker.open()
             self._full_pass()
-            if self._speaker is not None:
-                self._speaker.complete()
             self._control.open()
             self._loop()
         finally:
@@ -126,8 +128,9 @@ class Agent:
     def _loop(self) -> None:
         next_tick = time.monotonic() + TICK
         while not self._stopping:
-            for key, _ in self._selector.select(max(0.0, next_tick - time.monotonic())):
-                if key.fileobj in self._selector.get_map():  # a callback before may have closed it
+            for ready, _ in self._selector.select(max(0.0, next_tick - time.monotonic())):
+                key = self._selector.get_map().get(ready.fd)
+                if key is not None and key.fileobj is ready.fileobj:  # else a callback before closed it; its number may be another's now
                     key.data()
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK
@@ -136,50 +139,91 @@ class Agent:
     def _tick(self, now: float) -> None:
         if self._speaker is not None:
             self._speaker.tick(now)
-        if now - self._last_pass >= self._config.full_pass:
+        if now >= self._next_pass:
             self._full_pass()
-        elif self._again:
-            self._look_again(set(self._again))
+        else:
+            self._look_again(self._failed.keys() | self._disturbed())
+
+    def _disturbed(self) -> set[str]:
+        began = time.monotonic()
+        if began < self._next_comparison:
+            return set()
+        try:
+            return self._router.disturbed()
+        except L3ctlError as error:
+            self._stumble(error)
+            return set()
+        finally:
+            now = time.monotonic()
+            self._next_comparison = now + _FILTER_SHARE * (now - began)
 
     def _on_events(self) -> None:
         batch = self._events.read()
-        if batch.overrun:
-            event("overrun", what="netlink")
-            self._full_pass()
+        if batch.overrun and self._pass_soon():
             return
-        names = self._router.names_of(batch.ifindexes)
-        ports = self._router.relook_links(batch.links_changed) if batch.links_changed else set()
-        self._look_again(ports | self._router.ports_on(names))
+        try:
+            ports = self._router.concerned(batch.ifindexes, batch.links_changed)
+        except L3ctlError as error:
+            self._stumble(error)
+        else:
+            self._look_again(ports)
 
     def _look_again(self, ports: Collection[str]) -> None:
         if ports:
             self._account(ports, lambda: self._router.look_again(ports))
 
-    def _full_pass(self) -> list[Change]:
-        self._last_pass = time.monotonic()
-        return self._account(None, self._router.full_pass)
+    def _pass_soon(self) -> bool:
+        """After an overrun: a full pass at once, unless one has just ended. A storm leaves time for everything else, also in the log."""
+        now = time.monotonic()
+        if now >= self._overrun_told + self._config.full_pass:
+            self._overrun_told = now
+            event("overrun", what="netlink")
+        self._next_pass = min(self._next_pass, self._rested)
+        if due := now >= self._next_pass:
+            self._full_pass()
+        return due
 
-    def _account(self, ports: Collection[str] | None, work: Callable[[], tuple[list[Change], list[Failed]]]) -> list[Change]:
-        """Do the work and tell what came of it. A port where something failed is tried again each tick, and told about once."""
-        try:
-            changes, failed = work()
-        except L3ctlError as error:
-            event("refuse", reason=reason_of(error))
-            self._again |= set(ports if ports is not None else self._router.ports)
+    def _full_pass(self) -> list[Change]:
+        began = time.monotonic()
+        self._next_pass = began + self._config.full_pass
+        made = self._account(None, self._router.full_pass)
+        now = time.monotonic()
+        self._rested = now + max(TICK, now - began)
+        if made is None:
+            self._next_pass = self._rested
             return []
-        because = {id(failure.change): failure.reason for failure in failed}
-        for change in changes:
-            if id(change) not in because and not isinstance(change.item, Announcement):  # those are told when ExaBGP has taken them
+        self._trouble = ""
+        if self._speaker is not None:
+            # Only now: with wishes that are not whole, ExaBGP would be told to withdraw what the first pass did not come to.
+            self._speaker.complete()
+        return made
+
+    def _account(self, ports: Collection[str] | None, work: Callable[[], tuple[list[Change], list[Failed]]]) -> list[Change] | None:
+        """Do the work on these ports, or on all, and tell what came of it: the changes made, or None where it broke off.
+
+        A port where something failed is looked at again each tick, and told about once.
+        """
+        try:
+            made, failed = work()
+        except L3ctlError as error:
+            self._stumble(error)
+            return None
+        for change in made:
+            if not isinstance(change.item, Announcement):  # those are told when ExaBGP has taken them
                 event(change.verb, port=change.port, item=change.item)
-        for name in ports if ports is not None else set(self._router.ports) | set(self._failed):
+        for name in list(self._failed) if ports is None else ports:
             self._failed.pop(name, None)
-            self._again.discard(name)
         for failure in failed:
             self._failed.setdefault(failure.change.port, []).append(failure)
-            if failure.change.port in self._router.ports:
-                self._again.add(failure.change.port)
         self._tell_failures()
-        return changes
+        return made
+
+    def _stumble(self, error: L3ctlError) -> None:
+        """Work broke off, and what it came to is unknown: look at everything, and tell only once."""
+        self._next_pass = min(self._next_pass, time.monotonic() + TICK)
+        if self._trouble != reason_of(error):
+            self._trouble = reason_of(error)
+            event("refuse", reason=self._trouble)
 
     def _tell_failures(self) -> None:
         for name, failures in self._failed.items():
@@ -215,11 +259,12 @@ class Agent:
                 return {"error": f"no command {other!r}"}
 
     def _failures(self) -> list[dict[str, object]]:
-        return [
+        told: list[dict[str, object]] = [
             {"port": name, "change": str(failure.change), "reason": failure.reason}
             for name, failures in sorted(self._failed.items())
             for failure in failures
         ]
+        return [*told, {"port": ORPHAN, "change": "look at everything", "reason": self._trouble}] if self._trouble else told
 
 
 def _tell_answer(command: Command, accepted: bool) -> None:

@@ -10,11 +10,13 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from l3ctl.errors import AgentUnreachable, MissingRequirement
+from l3ctl.errors import AgentUnreachable, L3ctlError, MissingRequirement
 from l3ctl.model import Change
 
 Answer = dict[str, Any]
 _LONGEST_QUESTION = 4096
+_CLIENTS = 16
+"""at a time; one more takes the place of the oldest, so that those who never finish lock nobody out"""
 _TIMEOUT = 30.0
 """seconds a command waits for its answer; a full pass over 10,000 ports takes a fraction of one"""
 
@@ -42,57 +44,66 @@ def as_json(value: object) -> object:
 
 
 class ControlServer:
-    """Listens at `path` and answers with what `handler` returns. Only root and our own user are heard."""
+    """Listens at `path` and answers with what `handler` returns. Only root and our own user are heard.
+
+    Nobody is waited for: a question is collected and an answer sent as far as they go, whenever the selector says so.
+    """
 
     def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Callable[[dict[str, Any]], Answer]) -> None:
         self._path, self._selector, self._handler = path, selector, handler
-        self._asking: dict[socket.socket, bytearray] = {}
+        self._clients: dict[socket.socket, bytearray] = {}
+        """the oldest first, each with its question so far or with what is left of its answer"""
         self._listener: socket.socket | None = None
 
     def open(self) -> None:
         """Start to listen; what a dead agent left at the path is removed."""
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            self._path.unlink(missing_ok=True)
+            if self._path.is_socket():
+                self._path.unlink()
             listener.bind(str(self._path))
-            self._path.chmod(0o600)
-            listener.listen(16)
+            self._path.chmod(0o600)  # before listen(), so that nobody came in before
+            listener.listen(_CLIENTS)
         except OSError as error:
             listener.close()
-            raise MissingRequirement(f"cannot listen at {self._path}: {error.strerror}", "its folder must be there and writable") from error
+            what = f"cannot listen at {self._path}: {error.strerror or error}"
+            raise MissingRequirement(what, "its folder must be there and writable") from error
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
         """Stop, and remove the socket."""
-        for client in list(self._asking):
+        for client in list(self._clients):
             self._drop(client)
         if self._listener is not None:
             self._selector.unregister(self._listener)
             self._listener.close()
+            self._listener = None
             self._path.unlink(missing_ok=True)
 
     def _accept(self) -> None:
         assert self._listener is not None
         try:
             client, _ = self._listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
+        except OSError:  # gone again, or no descriptor is free: whoever it is asks again
             return
         credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", credentials)[1] not in (0, os.geteuid()) or len(self._asking) >= 16:
+        if struct.unpack("3i", credentials)[1] not in (0, os.geteuid()):
             client.close()
             return
+        if len(self._clients) >= _CLIENTS:
+            self._drop(next(iter(self._clients)))
         client.setblocking(False)
-        self._asking[client] = bytearray()
+        self._clients[client] = bytearray()
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
 
     def _drop(self, client: socket.socket) -> None:
         self._selector.unregister(client)
-        del self._asking[client]
+        del self._clients[client]
         client.close()
 
     def _read(self, client: socket.socket) -> None:
-        question = self._asking[client]
+        question = self._clients[client]
         try:
             chunk = client.recv(_LONGEST_QUESTION)
         except BlockingIOError:
@@ -100,31 +111,48 @@ class ControlServer:
         except OSError:
             chunk = b""
         question += chunk
-        if chunk and b"\n" not in question and len(question) <= _LONGEST_QUESTION:
-            return
-        if b"\n" in question:
-            self._reply(client, bytes(question.partition(b"\n")[0]))
-        self._drop(client)
+        line, newline, _ = question.partition(b"\n")
+        if newline or len(question) > _LONGEST_QUESTION:
+            self._clients[client] = bytearray(json.dumps(self._answer(bytes(line))).encode() + b"\n")
+            self._selector.modify(client, selectors.EVENT_WRITE, lambda: self._write(client))
+            self._write(client)
+        elif not chunk:
+            self._drop(client)
 
-    def _reply(self, client: socket.socket, line: bytes) -> None:
+    def _answer(self, line: bytes) -> Answer:
+        if len(line) > _LONGEST_QUESTION:
+            return {"error": f"a question has at most {_LONGEST_QUESTION} bytes"}
         try:
             asked = json.loads(line)
-            answer = self._handler(asked) if isinstance(asked, dict) else {"error": "a question is a JSON object"}
-        except ValueError as error:
-            answer = {"error": f"not understood: {error}"}
-        client.settimeout(1.0)  # who asks, reads; one who does not costs the loop no more than this
+        except (ValueError, RecursionError) as error:
+            return {"error": f"not understood: {error}"}
+        if not isinstance(asked, dict):
+            return {"error": "a question is a JSON object"}
         try:
-            client.sendall(json.dumps(answer).encode() + b"\n")
-        except OSError:
+            return self._handler(asked)
+        except L3ctlError as error:
+            return {"error": "; ".join(error.lines())}
+
+    def _write(self, client: socket.socket) -> None:
+        answer = self._clients[client]
+        try:
+            del answer[: client.send(answer)]
+        except BlockingIOError:
             return
+        except OSError:  # it has gone
+            answer.clear()
+        if not answer:
+            self._drop(client)
 
 
 def ask(path: Path, question: dict[str, object]) -> Answer:
     """Ask the agent. Raises `AgentUnreachable` when none is there or none answers."""
     try:
         with socket.socket(socket.AF_UNIX) as agent:
-            agent.settimeout(_TIMEOUT)
+            # Not settimeout() yet: with it, connect() fails at once where others wait already, as if no agent were there.
+            agent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(_TIMEOUT), 0))
             agent.connect(str(path))
+            agent.settimeout(_TIMEOUT)
             agent.sendall(json.dumps(question).encode() + b"\n")
             line = agent.makefile("rb").readline()
     except OSError as error:
@@ -133,6 +161,8 @@ def ask(path: Path, question: dict[str, object]) -> Answer:
         answer = json.loads(line)
     except ValueError as error:
         raise AgentUnreachable(f"the agent at {path} broke off", "its log says why") from error
+    if not isinstance(answer, dict):
+        raise AgentUnreachable(f"what answers at {path} is not an agent", "start `l3ctl agent`")
     if "error" in answer:
         raise AgentUnreachable(f"the agent refuses: {answer['error']}")
-    return dict(answer)
+    return answer

@@ -37,19 +37,26 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> P
 
     Without its netdevs there is nothing to install on. With them, filter and neighbours stand whether the link is up or not, so that the
     first frame after link-up meets them; routes and announcements only while it is up, so that a host that moved to another router is
-    reached there and not through a dead port here.
+    reached there and not through a dead port here. Where the filter sits on another netdev, the host is behind that one, and a bridge
+    above it may be up for others' sake: both must be.
     """
     layer3, guard = links.get(port.interface), links.get(port.guard)
     if layer3 is None or guard is None:
         return PortState()
-    up = layer3.up
+    up = layer3.up and guard.up
     return PortState(
-        policy=port_policy(port, layer3.lladdr, settings),
+        policy=desired_policy(port, links, settings),
         addresses=_gateway_addresses(port, layer3, settings),
         neighbours=frozenset(_neighbours(port)) if layer3.admin_up else frozenset(),
         routes=frozenset(_routes(port)) if up else frozenset(),
         announcements=frozenset(_announcements(port)) if up else frozenset(),
     )
+
+
+def desired_policy(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> PortPolicy | None:
+    """What the filter should know of a port; None without its netdevs."""
+    layer3 = links.get(port.interface)
+    return port_policy(port, layer3.lladdr, settings) if layer3 is not None and port.guard in links else None
 
 
 def port_policy(port: Port, router_lladdr: str, settings: Settings) -> PortPolicy:

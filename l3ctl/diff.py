@@ -5,7 +5,7 @@ withdraw, routes, policy, neighbours, and come in the order policy, neighbours, 
 goes before anything comes, so that a prefix can move from one port to another.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from l3ctl.model import Announcement, Change, GatewayAddress, Item, Neighbour, PortPolicy, PortState, Route, Verb
 
@@ -13,28 +13,60 @@ _GOING = (Announcement, Route, PortPolicy, Neighbour, GatewayAddress)
 _COMING = (PortPolicy, GatewayAddress, Neighbour, Route, Announcement)
 
 
+def goes(change: Change) -> bool:
+    """Whether a change only takes away."""
+    return change.verb in (Verb.REMOVE, Verb.WITHDRAW)
+
+
 def stage(change: Change) -> int:
     """Where in the order a change belongs; lower is earlier."""
     kind = type(change.item)
-    if change.verb in (Verb.REMOVE, Verb.WITHDRAW):
-        return _GOING.index(kind)
-    return len(_GOING) + _COMING.index(kind)
+    return _GOING.index(kind) if goes(change) else len(_GOING) + _COMING.index(kind)
 
 
 def in_order(changes: Iterable[Change]) -> list[Change]:
     """Changes of any number of ports in the promised order."""
-    return sorted(changes, key=lambda change: (stage(change), change.port))
+    return sorted(changes, key=lambda change: (stage(change), change.port, str(change.item)))
+
+
+def diff_all(have: Mapping[str, PortState], want: Mapping[str, PortState]) -> list[Change]:
+    """What to do to bring all these ports, by name, from `have` to `want`, in order. A port that is missing on one side has nothing."""
+    changes: list[Change] = []
+    kept: list[tuple[str, Announcement]] = []
+    for port in have.keys() | want.keys():
+        before, after = have.get(port, PortState()), want.get(port, PortState())
+        if before != after:
+            changes += _changes(port, before, after)
+        kept += ((port, one) for one in before.announcements & after.announcements)
+    return in_order([*changes, *_pauses(changes, kept)])
 
 
 def diff(port: str, have: PortState, want: PortState) -> list[Change]:
     """What to do to bring one port from `have` to `want`, in order."""
-    changes = list(_policy(port, have.policy, want.policy))
-    changes += _by_key(port, have.addresses, want.addresses)
-    changes += _by_key(port, have.neighbours, want.neighbours)
-    changes += _by_key(port, have.routes, want.routes)
-    changes += (Change(port, Verb.WITHDRAW, item) for item in have.announcements - want.announcements)
-    changes += (Change(port, Verb.ANNOUNCE, item) for item in want.announcements - have.announcements)
-    return sorted(changes, key=lambda change: (stage(change), str(change.item)))
+    return diff_all({port: have}, {port: want})
+
+
+def _changes(port: str, have: PortState, want: PortState) -> Iterable[Change]:
+    yield from _policy(port, have.policy, want.policy)
+    yield from _by_key(port, have.addresses, want.addresses)
+    yield from _by_key(port, have.neighbours, want.neighbours)
+    yield from _by_key(port, have.routes, want.routes)
+    yield from (Change(port, Verb.WITHDRAW, item) for item in have.announcements - want.announcements)
+    yield from (Change(port, Verb.ANNOUNCE, item) for item in want.announcements - have.announcements)
+
+
+def _pauses(changes: Iterable[Change], kept: Iterable[tuple[str, Announcement]]) -> Iterable[Change]:
+    """What stays announced while its route moves, as with a port to another netdev, is withdrawn for as long as there is none.
+
+    The old route must go before the new one comes: the kernel does not take both.
+    """
+    routes = [change for change in changes if isinstance(change.item, Route)]
+    going = {change.item.prefix for change in routes if change.verb is not Verb.ADD and isinstance(change.item, Route)}
+    coming = {(change.port, change.item.prefix) for change in routes if not goes(change) and isinstance(change.item, Route)}
+    for port, one in kept:
+        if one.prefix in going and (port, one.prefix) in coming:
+            yield Change(port, Verb.WITHDRAW, one)
+            yield Change(port, Verb.ANNOUNCE, one)
 
 
 def _policy(port: str, have: PortPolicy | None, want: PortPolicy | None) -> Iterable[Change]:
@@ -57,13 +89,17 @@ def _key(item: Item) -> object:
 
 
 def _by_key(port: str, have: Collection[Item], want: Collection[Item]) -> Iterable[Change]:
-    found = {_key(item): item for item in have}
+    """Of what was found there may be several under one key, where somebody made our route a multipath one."""
+    found: dict[object, list[Item]] = {}
+    for item in have:
+        found.setdefault(_key(item), []).append(item)
     wanted = {_key(item): item for item in want}
-    for key in found.keys() - wanted.keys():
-        yield Change(port, Verb.REMOVE, found[key])
     for key, item in wanted.items():
-        was = found.get(key)
-        if was is None:
+        there = found.pop(key, [])
+        others = sorted((one for one in there if one != item), key=str)
+        if not there:
             yield Change(port, Verb.ADD, item)
-        elif was != item:
-            yield Change(port, Verb.REPLACE, item, was)
+        elif item not in there:
+            yield Change(port, Verb.REPLACE, item, others.pop(0))
+        yield from (Change(port, Verb.REMOVE, one) for one in others)
+    yield from (Change(port, Verb.REMOVE, one) for there in found.values() for one in there)

@@ -5,20 +5,34 @@ Keeps the promise of `diff` when steps fail: what depends on a failed step is he
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
 from itertools import groupby
 from typing import TypeVar
 
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.desired import desired
-from l3ctl.diff import diff, in_order
-from l3ctl.errors import FilterFailed, L3ctlError, StandsInTheWay
+from l3ctl.desired import desired, desired_policy
+from l3ctl.diff import diff_all, goes, stage
+from l3ctl.errors import L3ctlError
 from l3ctl.kernel.sysctl import guard_interface
 from l3ctl.kernel.tables import Kernel
-from l3ctl.model import Announcement, Change, GatewayAddress, LinkFacts, Neighbour, Port, PortPolicy, PortState, Route, Settings, Verb
+from l3ctl.model import (
+    Announcement,
+    Change,
+    GatewayAddress,
+    Item,
+    LinkFacts,
+    Neighbour,
+    Port,
+    PortPolicy,
+    PortState,
+    Route,
+    Settings,
+    Verb,
+)
 from l3ctl.xdp.filter import Filter
 
 ORPHAN = "-"
-"""begins the name under which entries of ours are removed that belong to no port any more; no port is named so"""
+"""begins, before a netdev's name, the name under which entries of ours are removed there that belong to no port; no port is named so"""
 
 
 E = TypeVar("E", GatewayAddress, Neighbour, Route)
@@ -39,70 +53,79 @@ class Router:
         self.settings = settings
         self.kernel, self.filter, self.speaker = kernel, filter_, speaker
         self.links: dict[str, LinkFacts] = {}
+        """as the last full pass and the link events since then found them"""
         self.foreign: tuple[str, ...] = ()
         self._wishes: dict[str, frozenset[Announcement]] = {}
-        self._prepared: set[int] = set()
+        self._removed: set[Route] = set()
         self.replace_ports(ports)
 
     def replace_ports(self, ports: Iterable[Port]) -> None:
         """Take another inventory; the next full pass makes it true."""
         self.ports = {port.name: port for port in ports}
+        self._port_at = {port.interface: port.name for port in self.ports.values()}
         self._ports_by_netdev: dict[str, set[str]] = {}
         for port in self.ports.values():
             for netdev in (port.interface, port.guard):
                 self._ports_by_netdev.setdefault(netdev, set()).add(port.name)
 
-    def relook_links(self, ifindexes: Collection[int]) -> set[str]:
-        """Read these links again; the ports that are on them, by their names before and now."""
-        names = {facts.name for facts in self.links.values() if facts.ifindex in ifindexes}
-        for name in names:
-            del self.links[name]
-        for ifindex in ifindexes:
+    def concerned(self, ifindexes: Collection[int], links_changed: Collection[int]) -> set[str]:
+        """The ports to look at again after events at these ifindexes; the links that changed, which are among them, are read again.
+
+        A port is concerned by the name its netdev had, too; a netdev that was renamed to what no port is on, as what may be left there.
+        """
+        names = {facts.ifindex: facts.name for facts in self.links.values() if facts.ifindex in ifindexes}
+        ports = self._ports_on(names.values())
+        for ifindex in links_changed:
+            self.links.pop(names.get(ifindex, ""), None)
+        for ifindex in links_changed:
             facts = self.kernel.link(ifindex)
             if facts is None:
-                self._prepared.discard(ifindex)
-            else:
-                self.links[facts.name] = facts
-                names.add(facts.name)
-        return self.ports_on(names)
+                continue
+            self.links[facts.name] = facts
+            here = self._ports_on([facts.name])
+            if not here and names.get(ifindex, facts.name) != facts.name:
+                here = {ORPHAN + facts.name}
+            ports |= here
+        return ports
 
-    def ports_on(self, netdevs: Iterable[str]) -> set[str]:
-        """The ports that have to do with these netdevs."""
+    def _ports_on(self, netdevs: Iterable[str]) -> set[str]:
         return set().union(*(self._ports_by_netdev.get(netdev, ()) for netdev in netdevs))
 
-    def names_of(self, ifindexes: Collection[int]) -> set[str]:
-        """The netdevs' names."""
-        return {facts.name for facts in self.links.values() if facts.ifindex in ifindexes}
+    def disturbed(self) -> set[str]:
+        """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off."""
+        wanted = {name: desired_policy(port, self.links, self.settings) for name, port in self.ports.items()}
+        found = self._policies(None, self.links)
+        return {name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)}
 
-    def plan(self, ports: Collection[str] | None = None) -> list[Change]:
-        """What differs between what is and what should be, in order; of all ports, or of a few. Reads everything it compares."""
-        have = self.states(ports)
-        changes: list[Change] = []
-        for name, state in have.items():
-            port = self.ports.get(name)
-            want = desired(port, self.links, self.settings) if port else PortState()
-            if self.speaker is None:
-                want = replace(want, announcements=frozenset())
-            changes += diff(name, state, want)
-        return in_order(changes)
+    def plan(self) -> list[Change]:
+        """What differs between what is and what should be, in order. Everything compared is read; nothing is changed."""
+        return self._plan(None, self.kernel.links())
 
-    def states(self, ports: Collection[str] | None = None) -> dict[str, PortState]:
-        """What is, by port; entries of ours that belong to no port stand under names that begin with `ORPHAN`.
+    def _plan(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> list[Change]:
+        have = self.states(ports, links)
+        want = {name: desired(self.ports[name], links, self.settings) for name in have.keys() & self.ports.keys()}
+        if self.speaker is None:
+            want = {name: replace(state, announcements=frozenset()) for name, state in want.items()}
+        return diff_all(have, want)
 
-        Of all ports, links are read anew; of a few, they are as they were last read. Announcements are as last wished: whether ExaBGP has
-        them is the speaker's to know.
+    def states(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> dict[str, PortState]:
+        """What is, of all ports or of a few; entries of ours that belong to no port stand under names that begin with `ORPHAN`.
+
+        Announcements are as last wished: whether ExaBGP has them is the speaker's to know.
         """
-        if ports is None:
-            self.links = self.kernel.links()
         names = self.ports.keys() if ports is None else ports
         owners = {self.ports[name].interface: name for name in names if name in self.ports}
+        orphans = {name.removeprefix(ORPHAN): name for name in names if name.startswith(ORPHAN)}
+        owners |= {netdev: name for netdev, name in orphans.items() if netdev not in self._port_at}
         found = self.kernel.read(None if ports is None else owners.keys())
         if ports is None:
-            self.foreign = tuple(foreign.text for foreign in found.foreign if foreign.interface in owners)
+            # a neighbour of others' ports is none of our business, a route is wherever it leads
+            network = IPv4Network | IPv6Network
+            self.foreign = tuple(one.text for one in found.foreign if one.interface in owners or isinstance(one.place, network))
         addresses = _by_owner(found.addresses, owners)
         neighbours = _by_owner(found.neighbours, owners)
         routes = _by_owner(found.routes, owners)
-        policies = self._policies(ports)
+        policies = self._policies(ports, links)
         wishes = {name: wish for name, wish in self._wishes.items() if ports is None or name in ports}
         return {
             name: PortState(
@@ -115,39 +138,59 @@ class Router:
             for name in {*names, *addresses, *neighbours, *routes, *policies, *wishes}
         }
 
-    def _policies(self, ports: Collection[str] | None) -> dict[str, PortPolicy]:
+    def _policies(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         if self.filter is None:
             return {}
-        return self.filter.read(self.links) if ports is None else self.filter.remembered(ports, self.links)
+        return self.filter.read(links) if ports is None else self.filter.remembered(ports, links)
 
-    def carry_out(self, changes: Sequence[Change]) -> list[Failed]:
-        """Make the changes, which are in order; what failed. Raises `NetlinkFailed` when the kernel does not answer."""
-        failed: list[Failed] = []
-        self._prepare(changes)
-        for backend, grouped in groupby(changes, key=_backend):
-            run = [change for change in grouped if not self._held_back(change, failed)]
-            if backend is Announcement:
-                self._tell(run)
-            elif backend is PortPolicy:
-                failed += self._guard(run)
-            else:
-                failed += (Failed(failure.change, failure.reason) for failure in self.kernel.apply(run))
+    def carry_out(self, changes: Sequence[Change]) -> tuple[list[Change], list[Failed]]:
+        """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.
+
+        Raises:
+            NetlinkFailed: the kernel does not answer; what was done is unknown.
+        """
+        failed = self._prepare(changes)
+        unprepared = {failure.change.port for failure in failed}
+        broken: dict[str, list[Change]] = {}
+        made: list[Change] = []
+        for _, grouped in groupby(changes, key=stage):
+            run = [one for one in grouped if goes(one) or not (one.port in unprepared or _lacks_ground(one, broken.get(one.port, ())))]
+            news = self._make(run)
+            for failure in news:
+                broken.setdefault(failure.change.port, []).append(failure.change)
+            not_made = {id(failure.change) for failure in news}
+            made += (one for one in run if id(one) not in not_made)
+            failed += news
+        stubborn = self._stubborn(made)
+        failed += stubborn
         self._withdraw_unfounded(failed)
+        not_made = {id(failure.change) for failure in stubborn}
+        return [one for one in made if id(one) not in not_made], failed
+
+    def _prepare(self, changes: Iterable[Change]) -> list[Failed]:
+        """Make the kernel trust nothing a customer says, before an interface gets its first entry. A port where that fails gets none."""
+        first: dict[str, Change] = {}
+        for change in changes:
+            if change.verb is Verb.ADD and isinstance(change.item, PortPolicy | Neighbour):
+                first.setdefault(change.port, change)
+        failed = []
+        for name, change in first.items():
+            try:
+                guard_interface(self.ports[name].interface)
+            except L3ctlError as error:
+                failed.append(Failed(change, reason_of(error)))
         return failed
 
-    def _prepare(self, changes: Iterable[Change]) -> None:
-        """Make the kernel trust nothing a customer says, before an interface gets its first entry."""
-        for name in {change.port for change in changes} & self.ports.keys():
-            facts = self.links.get(self.ports[name].interface)
-            if facts is not None and facts.ifindex not in self._prepared:
-                guard_interface(facts.name)
-                self._prepared.add(facts.ifindex)
-
-    def _held_back(self, change: Change, failed: Iterable[Failed]) -> bool:
-        """What comes waits for what it rests on; what goes, goes."""
-        if change.verb in (Verb.REMOVE, Verb.WITHDRAW):
-            return False
-        return any(_rests_on(change, failure.change) for failure in failed)
+    def _make(self, run: Sequence[Change]) -> list[Failed]:
+        """Make changes of one stage."""
+        if not run:
+            return []
+        if isinstance(run[0].item, Announcement):
+            self._tell(run)
+            return []
+        if isinstance(run[0].item, PortPolicy):
+            return self._guard(run)
+        return [Failed(failure.change, failure.reason) for failure in self.kernel.apply(run)]
 
     def _guard(self, changes: Iterable[Change]) -> list[Failed]:
         assert self.filter is not None
@@ -155,8 +198,8 @@ class Router:
         for change in changes:
             try:
                 self.filter.apply(change, self.links)
-            except (FilterFailed, StandsInTheWay) as error:
-                failed.append(Failed(change, "; ".join(error.lines())))
+            except L3ctlError as error:
+                failed.append(Failed(change, reason_of(error)))
         return failed
 
     def _tell(self, changes: Iterable[Change]) -> None:
@@ -174,14 +217,25 @@ class Router:
             del self._wishes[port]
         self.speaker.want(port, announcements)
 
+    def _stubborn(self, made: Iterable[Change]) -> list[Failed]:
+        """Routes that are still there after they were removed a second time.
+
+        An IPv6 route that another appends to ours becomes a path of it, shows as ours, and goes for its owner only.
+        """
+        routes = [change for change in made if isinstance(change.item, Route)]
+        again = [change for change in routes if change.verb is Verb.REMOVE and change.item in self._removed]
+        for change in routes:
+            assert isinstance(change.item, Route)
+            (self._removed.add if change.verb is Verb.REMOVE else self._removed.discard)(change.item)
+        there = self.kernel.read({change.item.interface for change in again if isinstance(change.item, Route)}).routes if again else ()
+        return [Failed(change, "another's route has joined ours as a path of it, and stays") for change in again if change.item in there]
+
     def _withdraw_unfounded(self, failed: Iterable[Failed]) -> None:
         """What stays announced must rest on something: where a step towards it failed, it goes."""
         for failure in failed:
-            if failure.change.verb in (Verb.REMOVE, Verb.WITHDRAW):
-                continue
             name = failure.change.port
             wish = self._wishes.get(name, frozenset())
-            kept = frozenset(one for one in wish if not _rests_on(Change(name, Verb.ANNOUNCE, one), failure.change))
+            kept = frozenset(one for one in wish if not _lacks_ground(Change(name, Verb.ANNOUNCE, one), [failure.change]))
             if kept != wish:
                 self._wish(name, kept)
 
@@ -195,14 +249,15 @@ class Router:
         return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in sorted(held, key=str) if one.prefix not in wished), *waiting]
 
     def full_pass(self) -> tuple[list[Change], list[Failed]]:
-        """Compare everything and put right what differs."""
-        changes = self.plan()
-        return changes, self.carry_out(changes)
+        """Compare everything and put right what differs; as `carry_out`."""
+        self.links = self.kernel.links()
+        changes = self._plan(None, self.links)
+        self._removed &= {change.item for change in changes if isinstance(change.item, Route)}  # the others are gone
+        return self.carry_out(changes)
 
     def look_again(self, ports: Collection[str]) -> tuple[list[Change], list[Failed]]:
-        """Compare a few ports and put right what differs. Links are as they were last read."""
-        changes = self.plan(ports)
-        return changes, self.carry_out(changes)
+        """Compare a few ports and put right what differs, links being as they were last read; as `carry_out`."""
+        return self.carry_out(self._plan(ports, self.links))
 
 
 def _by_owner(items: Iterable[E], owners: Mapping[str, str]) -> dict[str, list[E]]:
@@ -212,18 +267,22 @@ def _by_owner(items: Iterable[E], owners: Mapping[str, str]) -> dict[str, list[E
     return grouped
 
 
-def _backend(change: Change) -> type:
-    """Who carries a change out; the kernel's items all count as `Route`."""
-    return type(change.item) if isinstance(change.item, Announcement | PortPolicy) else Route
+def _lacks_ground(change: Change, broken: Iterable[Change]) -> bool:
+    """Whether what comes would rest on one of these changes of its port, which failed."""
+    return any(not goes(failure) and _rests_on(change.item, failure.item) for failure in broken)
 
 
-def _rests_on(change: Change, failure: Change) -> bool:
-    """Whether a change needs another one of its port. A route that failed holds back its own prefix only; anything else, the port."""
-    if change.port != failure.port or change == failure:
-        return False
-    if isinstance(failure.item, Route):
-        return isinstance(change.item, Announcement) and change.item.prefix == failure.item.prefix
-    return True
+def _rests_on(item: Item, ground: Item) -> bool:
+    """Everything of a port rests on its policy; routes and announcements on their neighbours; announcements on their routes.
+
+    Nothing rests on a gateway's address: the filter answers in its stead.
+    """
+    if isinstance(ground, Neighbour) and isinstance(item, Route | Announcement):
+        host = item.next_hop if isinstance(item, Route) else item.host
+        return ground.address in (host, item.prefix.network_address)
+    if isinstance(ground, Route):
+        return isinstance(item, Announcement) and item.prefix == ground.prefix
+    return isinstance(ground, PortPolicy)
 
 
 def reason_of(error: L3ctlError) -> str:

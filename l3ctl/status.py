@@ -5,32 +5,34 @@ from collections.abc import Sequence
 from l3ctl.control import Answer
 from l3ctl.desired import desired
 from l3ctl.diff import diff
-from l3ctl.model import PortState
+from l3ctl.model import LinkFacts, PortState
 from l3ctl.router import Router
 
 
 def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None) -> Answer:
     """All of it, as plain JSON. `agent` is None when a command looks for itself."""
-    have = router.states()
+    links = router.kernel.links()
+    have = router.states(None, links)
     held = router.speaker.held() if router.speaker is not None else None
+    announced = None if held is None else {one.prefix for one in held}
+    unheard = {change.port for change in router.unheard()}
     counters = router.filter.counters() if router.filter is not None else {}
     ports = []
     for name, port in sorted(router.ports.items()):
-        state, facts = have.get(name, PortState()), router.links.get(port.interface)
-        want = desired(port, router.links, router.settings)
+        state = have.get(name, PortState())
+        want = desired(port, links, router.settings)
         prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
-        announced = None if held is None else sorted(str(one.prefix) for one in held if one.prefix in prefixes)
         ports.append(
             {
                 "name": name,
                 "interface": port.interface,
-                "link": "missing" if facts is None else "up" if facts.up else "down",
+                "link": _link(links.get(port.interface), links.get(port.guard)),
                 "neighbours": len(state.neighbours),
                 "routes": len(state.routes),
                 "filter": state.policy.mode if state.policy is not None and state.policy.guard else None,
                 "prefixes": [str(prefix) for prefix in prefixes],
-                "announced": announced,
-                "in_sync": not diff(name, state, want if router.speaker else _silent(want)),
+                "announced": None if announced is None else sorted(str(prefix) for prefix in prefixes if prefix in announced),
+                "in_sync": name not in unheard and not diff(name, state, want if router.speaker else _silent(want)),
                 "counters": counters.get(name, {}),
             }
         )
@@ -41,6 +43,12 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
         "failed": list(failures),
         "foreign": list(router.foreign),
     }
+
+
+def _link(layer3: LinkFacts | None, guard: LinkFacts | None) -> str:
+    if layer3 is None or guard is None:
+        return "missing"
+    return "up" if layer3.up and guard.up else "down"
 
 
 def _silent(state: PortState) -> PortState:

@@ -63,7 +63,8 @@ def main(arguments: list[str] | None = None) -> Any:
             click.echo(f"l3ctl: {line}", err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        error.show()
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "l3ctl"
+        click.echo(f"l3ctl: {error.format_message().rstrip('.')}; see `{where} --help`", err=True)
         sys.exit(2)
     except click.Abort:
         sys.exit(130)

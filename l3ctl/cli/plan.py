@@ -1,5 +1,6 @@
 """`l3ctl plan`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -7,25 +8,36 @@ import click
 from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router, print_changes, read
 from l3ctl.control import as_json
+from l3ctl.kernel.tables import Kernel
+from l3ctl.model import Port
 
 
 @click.command("plan")
 @with_config
 @with_json
 def command(config_path: Path, as_json_text: bool) -> int:
-    """Say what differs between the inventory and this router, and change nothing. Exit code 3 when something does."""
+    """Say what differs between the inventory and this router, and change nothing. Exit code 3 when something does.
+
+    A port whose netdev does not exist (yet) is no difference: nothing can be done for it. It is named in a note.
+    """
     config, ports = read(config_path)
+    notes = _missing_netdevs(ports)
     answer = agent_answer(config, "plan")
-    note = None
     if answer is None:
-        router = lone_router(config, ports, load=False)
-        answer = {"changes": as_json(router.plan())}
+        answer = {"changes": as_json(lone_router(config, ports, load=False).plan())}
         if config.bgp is not None:
-            note = "no agent runs: announcements were not looked at"
+            notes.append("no agent runs: announcements were not looked at")
     if as_json_text:
-        print_json({**answer, "note": note} if note else answer)
+        print_json({**answer, "notes": notes})
     else:
         print_changes(answer["changes"], f"{len(ports)} ports: in sync")
-        if note:
+        for note in notes:
             click.echo(f"note: {note}", err=True)
     return 3 if answer["changes"] else 0
+
+
+def _missing_netdevs(ports: Sequence[Port]) -> list[str]:
+    with Kernel() as kernel:
+        there = kernel.links().keys()
+    missing = {port.name: sorted({port.interface, port.guard} - there) for port in ports}
+    return [f"port {name} waits for netdev {' and '.join(netdevs)}" for name, netdevs in missing.items() if netdevs]

@@ -1,0 +1,554 @@
+"""A whole router against the real kernel and the real filter, with a real speaker that no ExaBGP has called yet: it records what is wished.
+
+web1 ── p0 ─── q0      one veth pair a port; the far ends stay in the same namespace
+db1  ── p1 ─── q1
+        p2 ─── q2      free
+"""
+
+import ctypes
+import os
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from pathlib import Path
+
+import pytest
+
+from l3ctl.bgp.speaker import Speaker
+from l3ctl.desired import METRIC_IPV6, desired
+from l3ctl.diff import stage
+from l3ctl.kernel.events import Events
+from l3ctl.kernel.tables import Kernel
+from l3ctl.lab.namespaces import Namespace
+from l3ctl.model import BgpSettings, Change, Host, Peer, Port, Settings, Verb, eui64_link_local
+from l3ctl.router import Failed, Router
+from l3ctl.xdp.filter import Filter
+from l3ctl.xdp.libbpf import XDP_FLAGS_SKB_MODE, Link, Map
+from l3ctl.xdp.program import load_private
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+WHOLE = 20.0
+"""seconds after which something has gone wrong"""
+SETTINGS = Settings((IPv6Address("fe80::1"),), (IPv4Address("192.0.2.1"),))
+PEER = Peer(IPv6Address("2001:db8:ffff::1"), 65000, IPv6Address("2001:db8:ffff::2"), IPv6Address("2001:db8:ffff::2"))
+
+
+def host(number: int, *prefixes: str) -> Host:
+    networks = [ip_network(prefix) for prefix in prefixes]
+    lladdr = f"52:54:00:0a:00:{number:02x}"
+    return Host(
+        lladdr,
+        eui64_link_local(lladdr),
+        tuple(one for one in networks if one.version == 6),
+        tuple(one.network_address for one in networks if one.version == 4),
+    )
+
+
+def port(name: str, netdev: str, *hosts: Host) -> Port:
+    return Port(name, netdev, netdev, None, hosts)
+
+
+WEB = host(11, "2001:db8:11::/64", "2001:db8:11:0:80::/80", "192.0.2.11/32")
+DB = host(12, "2001:db8:12::/64", "192.0.2.12/32")
+WEB1, DB1 = port("web1", "p0", WEB), port("db1", "p1", DB)
+WEB_PREFIXES, DB_PREFIXES = ({str(prefix) for prefix in one.prefixes()} for one in (WEB, DB))
+FOREIGN_LLADDR = "02:00:00:00:00:99"
+
+
+@dataclass
+class Bench:
+    namespace: Namespace
+    router: Router
+    events: Events
+    pins: Path
+
+    def ip(self, *commands: str) -> None:
+        self.namespace.ip(*commands)
+
+    def show(self, *words: str) -> str:
+        return self.namespace.run("ip", *words)
+
+    def wished(self) -> set[str]:
+        assert self.router.speaker is not None
+        return {str(one.prefix) for one in self.router.speaker.wanted()}
+
+    def full_pass(self) -> tuple[list[Change], list[Failed]]:
+        """Nothing is left announced on no ground, and what was done was done in order, whatever else came of it."""
+        made, failed = self.router.full_pass()
+        assert [stage(change) for change in made] == sorted(stage(change) for change in made)
+        self.assert_founded()
+        return made, failed
+
+    def look(self) -> list[Failed]:
+        """What the agent does when the selector says that there are events, and at a tick."""
+        batch = self.events.read()
+        if batch.overrun:
+            return self.full_pass()[1]
+        ports = self.router.concerned(batch.ifindexes, batch.links_changed) | self.router.disturbed()
+        failed = self.router.look_again(ports)[1] if ports else []
+        self.assert_founded()
+        return failed
+
+    def settle(self, step: Callable[[], object] | None = None) -> None:
+        """Look again at what events tell of until nothing differs."""
+        self.until(lambda: self.router.plan() == [], step or self.look)
+
+    def until(self, reached: Callable[[], bool], step: Callable[[], object] = lambda: None) -> None:
+        deadline = time.monotonic() + WHOLE
+        while not reached():
+            assert time.monotonic() < deadline, "\n".join(f"{change.port}: {change}" for change in self.router.plan())
+            step()
+            time.sleep(0.01)
+
+    def assert_founded(self) -> None:
+        """The promise, as far as it can be seen from outside: what is announced has a route, a permanent neighbour and a policy."""
+        links = self.router.kernel.links()
+        for name, state in self.router.states(None, links).items():
+            for one in state.announcements:
+                route = next((route for route in state.routes if (route.prefix, route.next_hop) == (one.prefix, one.host)), None)
+                if route is None or not links[route.interface].up:
+                    continue  # lost this moment, and the event is on its way; `settle` ends with nothing left to do
+                assert any((each.interface, each.address) == (route.interface, one.host) for each in state.neighbours), (name, one)
+                assert state.policy is not None
+                assert state.policy.guard, (name, one)
+
+    def leftovers(self, netdev: str) -> str:
+        """What of ours is on a netdev."""
+        families = [self.show(family, kind, "show", "dev", netdev) for kind in ("route", "neigh", "addr") for family in ("-4", "-6")]
+        return "".join(line for shown in families for line in shown.splitlines() if "proto 201" in line or "proto l3ctl" in line)
+
+    def attached(self) -> set[str]:
+        assert self.router.filter is not None
+        numbers = self.router.filter.attached()
+        return {facts.name for facts in self.router.kernel.links().values() if facts.ifindex in numbers}
+
+
+def veth(name: str) -> tuple[str, ...]:
+    peer = name.replace("p", "q")
+    # no link-locals of their own: duplicate address detection would make events seconds later
+    return f"link add {name} type veth peer name {peer}", *(f"link set {end} addrgenmode none up" for end in (name, peer))
+
+
+@pytest.fixture(scope="module")
+def bpffs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """One for all tests: the filter is compiled once, and each test leaves it without a port."""
+    path = tmp_path_factory.mktemp("router") / "bpf"
+    yield path
+    ctypes.CDLL(None).umount2(os.fsencode(path), 2)
+
+
+@pytest.fixture
+def build(namespace: Callable[[], Namespace], bpffs: Path, tmp_path: Path) -> Iterator[Callable[..., Bench]]:
+    inside = namespace()
+    for name in ("p0", "p1", "p2"):
+        inside.ip(*veth(name))
+    with inside.entered(), Kernel() as kernel, kernel.watch() as events, selectors.DefaultSelector() as selector:
+        filter_ = Filter(bpffs)
+        deadline = time.monotonic() + WHOLE
+        while not all(facts.up for name, facts in kernel.links().items() if name[0] == "p"):  # carrier comes by the kernel's own timer
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+        def make(*ports: Port) -> Bench:
+            """Made a second time, it is a returning agent."""
+            filter_.open(SETTINGS.source_guard)
+            bgp = BgpSettings(IPv4Address("192.0.2.1"), 65010, (PEER,))
+            router = Router(ports, SETTINGS, kernel, filter_, Speaker(tmp_path / "bgp.sock", bgp, selector))
+            return Bench(inside, router, events, bpffs / "l3ctl")
+
+        yield make
+        make().router.full_pass()
+        assert filter_.read({}) == {}
+        assert not list((bpffs / "l3ctl").glob("link-*"))
+
+
+@pytest.fixture
+def bench(build: Callable[..., Bench]) -> Bench:
+    """web1 and db1, installed, and every event so far read."""
+    one = build(WEB1, DB1)
+    _, failed = one.full_pass()
+    assert failed == []
+    one.settle()
+    one.events.read()
+    return one
+
+
+def test_a_full_pass_installs_everything_from_nothing_and_leaves_nothing_to_do(build: Callable[..., Bench]) -> None:
+    bench = build(WEB1, DB1)
+    planned = bench.router.plan()
+    made, failed = bench.full_pass()
+    assert made == planned
+    assert failed == []
+    assert bench.router.plan() == []
+    assert bench.full_pass() == ([], [])
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    assert bench.attached() == {"p0", "p1"}
+
+
+def test_a_plan_changes_nothing(build: Callable[..., Bench]) -> None:
+    bench = build(WEB1, DB1)
+    assert bench.router.plan() == bench.router.plan() != []
+    assert bench.leftovers("p0") == ""
+    assert bench.attached() == set()
+
+
+def test_what_the_kernel_would_believe_a_customer_is_turned_off_before_anything_is_installed(bench: Bench) -> None:
+    for setting, value in (
+        ("ipv6/conf/p0/accept_ra", "0"),
+        ("ipv6/conf/p0/accept_redirects", "0"),
+        ("ipv4/conf/p1/drop_gratuitous_arp", "1"),
+    ):
+        assert Path("/proc/sys/net", setting).read_text().strip() == value
+
+
+def test_a_returning_agent_adopts_what_it_finds_and_only_announces(bench: Bench, build: Callable[..., Bench]) -> None:
+    again = build(WEB1, DB1)
+    made, failed = again.full_pass()
+    assert {change.verb for change in made} == {"announce"}
+    assert failed == []
+    assert again.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def overwrite_records(bench: Bench) -> None:
+    records = Map.open(bench.pins / "map-ports")
+    for number in (1, 2):
+        records.update(number.to_bytes(4, "little"), bytes(records.value_size))
+
+
+def wipe_hosts(bench: Bench) -> None:
+    hosts = Map.open(bench.pins / "map-hosts")
+    for key, _ in list(hosts.items()):
+        hosts.delete(key)
+
+
+def remove_pin(bench: Bench) -> None:
+    (bench.pins / f"link-{bench.router.links['p0'].ifindex}").unlink()
+
+
+INJURIES: dict[str, Callable[[Bench], object]] = {
+    "IPv6 neighbour deleted": lambda bench: bench.ip(f"neigh del {WEB.link_local} dev p0"),
+    "IPv4 neighbour deleted": lambda bench: bench.ip("neigh del 192.0.2.11 dev p0"),
+    "neighbour given another MAC": lambda bench: bench.ip(f"neigh replace {WEB.link_local} lladdr {FOREIGN_LLADDR} dev p0 nud permanent"),
+    "neighbour made a learned one": lambda bench: bench.ip(f"neigh replace {WEB.link_local} lladdr {FOREIGN_LLADDR} dev p0 nud reachable"),
+    "every neighbour flushed": lambda bench: bench.ip("neigh flush dev p0 nud all"),
+    "IPv6 route deleted": lambda bench: bench.ip("route del 2001:db8:11::/64 dev p0"),
+    "IPv4 route deleted": lambda bench: bench.ip("route del 192.0.2.11/32 dev p0"),
+    "every route flushed": lambda bench: (bench.show("-6", "route", "flush", "dev", "p0"), bench.show("-4", "route", "flush", "dev", "p0")),
+    "gateway's address deleted": lambda bench: bench.ip("addr del fe80::1/64 dev p0"),
+    "every address flushed": lambda bench: bench.show("addr", "flush", "dev", "p0"),
+    "filter taken off": remove_pin,
+    "filter's records overwritten": overwrite_records,
+    "filter's hosts wiped": wipe_hosts,
+    "MAC of the port changed": lambda bench: bench.ip("link set p0 address 02:00:00:00:00:77"),
+    "IPv6 turned off and on": lambda bench: [bench.namespace.sysctl(f"net.ipv6.conf.p0.disable_ipv6={value}") for value in (1, 0)],
+    "MTU below IPv6's and back": lambda bench: bench.ip("link set p0 mtu 1000", "link set p0 mtu 1500"),
+    "administratively down and up": lambda bench: bench.ip("link set p0 down", "link set p0 up"),
+    "netdev deleted and made again": lambda bench: bench.ip("link del p0", *veth("p0")),
+    "netdevs of two ports exchanged": lambda bench: bench.ip(
+        *(f"link set {one} down" for one in ("p0", "p1")),
+        *("link set p0 name tmp", "link set p1 name p0", "link set tmp name p1"),
+        *(f"link set {one} up" for one in ("p0", "p1")),
+    ),
+}
+
+
+@pytest.mark.parametrize("injury", INJURIES.values(), ids=INJURIES.keys())
+@pytest.mark.parametrize("by", ["events", "full pass"])
+def test_what_is_damaged_by_hand_is_put_right(bench: Bench, injury: Callable[[Bench], object], by: str) -> None:
+    injury(bench)
+    assert bench.router.plan() != []
+    bench.settle(bench.look if by == "events" else bench.full_pass)
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    assert bench.attached() == {"p0", "p1"}
+
+
+@pytest.mark.parametrize("by", ["events", "full pass"])
+@pytest.mark.parametrize(
+    ("down", "up"),
+    [("link set q0 down", "link set q0 up"), ("link set p0 down", "link set p0 up")],
+    ids=["carrier", "administratively"],
+)
+def test_a_port_is_announced_while_its_link_is_up_and_not_while_it_is_down(bench: Bench, down: str, up: str, by: str) -> None:
+    step = bench.look if by == "events" else bench.full_pass
+    bench.ip(down)
+    bench.until(lambda: bench.wished() == DB_PREFIXES, step)
+    bench.settle(step)
+    assert "2001:db8:11" not in bench.show("-6", "route", "show")
+    assert bench.attached() == {"p0", "p1"}
+    bench.ip(up)
+    bench.until(lambda: bench.wished() == WEB_PREFIXES | DB_PREFIXES, step)
+    bench.settle(step)
+
+
+def test_without_carrier_the_neighbours_stay(bench: Bench) -> None:
+    bench.ip("link set q0 down")
+    bench.until(lambda: bench.wished() == DB_PREFIXES, bench.look)
+    assert bench.show("neigh", "show", "dev", "p0", "nud", "permanent").count("PERMANENT") == 2
+
+
+def test_a_netdev_that_goes_takes_its_port_with_it_and_brings_it_back(bench: Bench) -> None:
+    bench.ip("link del p0")
+    bench.until(lambda: bench.wished() == DB_PREFIXES, bench.look)
+    bench.settle()
+    assert bench.attached() == {"p1"}
+    bench.ip(*veth("p0"))
+    bench.until(lambda: bench.wished() == WEB_PREFIXES | DB_PREFIXES, bench.look)
+    bench.settle()
+
+
+@pytest.mark.parametrize("looked_in_between", [False, True])
+def test_a_renamed_netdev_is_left_without_anything_of_ours(bench: Bench, looked_in_between: bool) -> None:
+    """Also when somebody asked for the status before the event was read: links are then known by their new names already."""
+    bench.ip("link set p0 name x0")
+    if looked_in_between:
+        assert bench.router.plan() != []
+    bench.until(lambda: bench.wished() == DB_PREFIXES, bench.look)
+    bench.settle()
+    assert bench.leftovers("x0") == ""
+    assert bench.attached() == {"p1"}
+    bench.ip("link set x0 name p0")
+    bench.until(lambda: bench.wished() == WEB_PREFIXES | DB_PREFIXES, bench.look)
+    bench.settle()
+
+
+def only(failed: list[Failed]) -> Failed:
+    assert len(failed) == 1, failed
+    return failed[0]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "route"),
+    [
+        ("2001:db8:11::/64", f"route add 2001:db8:11::/64 dev q2 metric {METRIC_IPV6} proto static"),
+        ("2001:db8:11::/64", f"route add blackhole 2001:db8:11::/64 metric {METRIC_IPV6}"),
+        ("192.0.2.11/32", f"route add 192.0.2.11/32 dev q2 metric {int(IPv4Address('192.0.2.11'))} proto static"),
+    ],
+    ids=["IPv6", "IPv6 blackhole", "IPv4"],
+)
+def test_a_foreign_route_in_the_way_is_reported_and_left_alone_and_its_prefix_alone_is_not_announced(
+    build: Callable[..., Bench], prefix: str, route: str
+) -> None:
+    bench = build(WEB1, DB1)
+    bench.ip("addr add 198.51.100.1/32 dev q2", route)
+    before = bench.show("-6" if ":" in prefix else "-4", "route", "show", prefix)
+    for _ in range(2):
+        made, failed = bench.full_pass()
+        failure = only(failed)
+        assert failure.change not in made
+        assert (failure.change.port, "stands in the way" in failure.reason) == ("web1", True)
+        assert prefix in failure.reason
+        assert bench.wished() == (WEB_PREFIXES | DB_PREFIXES) - {prefix}
+        assert bench.show("-6" if ":" in prefix else "-4", "route", "show", prefix) == before
+    assert {str(change.item) for change in bench.router.plan()} == {str(failure.change.item), f"prefix {prefix}"}
+    bench.ip(route.replace("route add", "route del"))
+    assert bench.router.look_again({"web1"})[1] == []
+    assert bench.router.plan() == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_a_foreign_route_that_takes_the_place_of_ours_ends_the_announcement(bench: Bench) -> None:
+    bench.namespace.run(*f"ip -6 route replace 2001:db8:11::/64 dev q2 metric {METRIC_IPV6} proto static".split())
+    bench.until(lambda: bench.wished() == (WEB_PREFIXES | DB_PREFIXES) - {"2001:db8:11::/64"}, bench.look)
+    assert "proto static" in bench.show("-6", "route", "show", "2001:db8:11::/64")
+    bench.ip("route del 2001:db8:11::/64 dev q2 proto static")
+    bench.settle(lambda: bench.router.look_again({"web1"}))
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+@pytest.mark.parametrize("netdev", ["p0", "p2", "q2"], ids=["on its port", "on another netdev", "on no port"])
+def test_a_foreign_path_that_joined_our_route_is_reported_and_left_alone(bench: Bench, netdev: str) -> None:
+    bench.namespace.run(*f"ip -6 route append 2001:db8:11::/64 via fe80::99 dev {netdev} metric {METRIC_IPV6} proto static".split())
+    bench.full_pass()
+    for _ in range(3):
+        made, failed = bench.full_pass()
+        assert made == []
+        assert "another's route has joined ours" in only(failed).reason
+        assert bench.router.look_again({only(failed).change.port})[0] == []
+    assert "fe80::99" in bench.show("-6", "route", "show", "2001:db8:11::/64")
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    bench.namespace.run(*f"ip -6 route del 2001:db8:11::/64 via fe80::99 dev {netdev} proto static".split())
+    bench.settle()
+
+
+def test_a_route_of_ours_that_somebody_brings_back_is_removed_each_time(bench: Bench) -> None:
+    for _ in range(3):
+        bench.namespace.run(*f"ip -6 route add 2001:db8:99::/64 via fe80::99 dev p0 metric {METRIC_IPV6} proto 201".split())
+        made, failed = bench.router.look_again({"web1"})
+        assert ([str(change.verb) for change in made], failed) == (["remove"], [])
+        assert "2001:db8:99" not in bench.show("-6", "route", "show")
+
+
+def test_a_foreign_permanent_neighbour_of_an_ipv4_address_holds_back_that_address_alone(build: Callable[..., Bench]) -> None:
+    bench = build(WEB1, DB1)
+    bench.ip(f"neigh add 192.0.2.11 lladdr {FOREIGN_LLADDR} dev p0 nud permanent")
+    for _ in range(2):
+        failure = only(bench.full_pass()[1])
+        assert "stands in the way" in failure.reason
+        assert bench.wished() == (WEB_PREFIXES | DB_PREFIXES) - {"192.0.2.11/32"}
+        assert FOREIGN_LLADDR in bench.show("neigh", "show", "192.0.2.11")
+    assert "192.0.2.11" not in bench.show("route", "show")
+    bench.ip("neigh del 192.0.2.11 dev p0")
+    bench.router.look_again({"web1"})
+    assert bench.router.plan() == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_a_foreign_permanent_neighbour_of_a_link_local_holds_back_that_host_and_no_other(build: Callable[..., Bench]) -> None:
+    bench = build(port("web1", "p0", WEB, DB))
+    bench.ip(f"neigh add {WEB.link_local} lladdr {FOREIGN_LLADDR} dev p0 nud permanent")
+    for _ in range(2):
+        assert "stands in the way" in only(bench.full_pass()[1]).reason
+        assert bench.wished() == DB_PREFIXES
+    assert "2001:db8:11:" not in bench.show("-6", "route", "show")
+    bench.ip(f"neigh del {WEB.link_local} dev p0")
+    bench.router.look_again({"web1"})
+    assert bench.router.plan() == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_a_foreign_address_in_the_gateways_place_is_reported_and_nothing_waits_for_it(build: Callable[..., Bench]) -> None:
+    bench = build(WEB1, DB1)
+    bench.ip("addr add fe80::1/64 dev p0 nodad")
+    assert "stands in the way" in only(bench.full_pass()[1]).reason
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_another_xdp_program_in_the_filters_place_keeps_the_whole_port_back(build: Callable[..., Bench]) -> None:
+    bench = build(WEB1, DB1)
+    other = Link.attach(load_private(False).program, bench.router.kernel.links()["p0"].ifindex, XDP_FLAGS_SKB_MODE)
+    for _ in range(2):
+        failure = only(bench.full_pass()[1])
+        assert (failure.change.port, "another XDP program" in failure.reason) == ("web1", True)
+        assert bench.wished() == DB_PREFIXES
+        assert bench.leftovers("p0") == ""
+    other.close()
+    bench.settle()
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_a_filter_that_cannot_be_put_back_ends_the_announcements_of_its_port(bench: Bench) -> None:
+    remove_pin(bench)
+    other = Link.attach(load_private(False).program, bench.router.links["p0"].ifindex, XDP_FLAGS_SKB_MODE)
+    bench.until(lambda: bench.wished() == DB_PREFIXES, bench.look)
+    other.close()
+    bench.settle()
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_a_foreign_route_of_the_same_prefix_beside_ours_is_told_of_wherever_it_leads(bench: Bench) -> None:
+    bench.ip("route add 2001:db8:11::/64 dev q2 metric 50 proto static")
+    assert bench.router.plan() == []
+    assert [text for text in bench.router.foreign if "2001:db8:11::/64" in text and "q2" in text]
+
+
+def test_a_port_that_left_the_inventory_goes_without_a_trace_and_comes_back(bench: Bench) -> None:
+    bench.router.replace_ports([DB1])
+    made, failed = bench.full_pass()
+    assert failed == []
+    assert bench.router.plan() == []
+    assert bench.wished() == DB_PREFIXES
+    assert bench.leftovers("p0") == ""
+    assert bench.attached() == {"p1"}
+    assert {change.verb for change in made} == {"withdraw", "remove"}
+    bench.router.replace_ports([WEB1, DB1])
+    assert bench.full_pass()[1] == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    assert bench.router.plan() == []
+
+
+def test_a_port_that_left_the_inventory_with_its_netdev_goes_all_the_same(bench: Bench) -> None:
+    bench.ip("link del p0")
+    bench.router.replace_ports([DB1])
+    assert bench.full_pass()[1] == []
+    assert bench.router.plan() == []
+    assert bench.wished() == DB_PREFIXES
+
+
+def test_what_a_former_run_left_on_netdevs_without_port_goes(bench: Bench) -> None:
+    former = desired(port("gone", "p2", host(77, "2001:db8:77::/64", "192.0.2.77/32")), bench.router.kernel.links(), SETTINGS)
+    items = [*former.addresses, *former.neighbours, *former.routes]
+    assert bench.router.kernel.apply([Change("gone", Verb.ADD, item) for item in items]) == []
+    bench.ip(f"neigh add fe80::78 lladdr {FOREIGN_LLADDR} dev p2 nud permanent")
+    made, failed = bench.full_pass()
+    assert ({change.port for change in made}, len(made), failed) == ({"-p2"}, 5, [])
+    assert bench.leftovers("p2") == ""
+    assert "fe80::78" in bench.show("neigh", "show", "dev", "p2", "nud", "permanent")
+    assert bench.router.plan() == []
+
+
+def test_a_port_moves_to_another_netdev_and_leaves_nothing_behind(bench: Bench) -> None:
+    bench.router.replace_ports([port("web1", "p2", WEB), DB1])
+    made, failed = bench.full_pass()
+    assert failed == []
+    assert bench.router.plan() == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    assert bench.leftovers("p0") == ""
+    assert bench.attached() == {"p1", "p2"}
+    assert {str(one.item) for one in made if one.verb == "withdraw"} == {f"prefix {prefix}" for prefix in WEB_PREFIXES}
+
+
+def test_two_ports_exchange_their_netdevs_in_one_pass(bench: Bench) -> None:
+    bench.router.replace_ports([port("web1", "p1", WEB), port("db1", "p0", DB)])
+    assert bench.full_pass()[1] == []
+    bench.settle(bench.full_pass)
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    assert bench.attached() == {"p0", "p1"}
+    assert "via fe80::5054:ff:fe0a:b dev p1" in bench.show("-6", "route", "show", "2001:db8:11::/64")
+
+
+def test_a_prefix_moves_between_ports_in_one_pass(bench: Bench) -> None:
+    poorer = replace(WEB, ipv6=WEB.ipv6[1:], ipv4=())
+    richer = replace(DB, ipv6=(*DB.ipv6, WEB.ipv6[0]), ipv4=(*DB.ipv4, *WEB.ipv4))
+    bench.router.replace_ports([port("web1", "p0", poorer), port("db1", "p1", richer)])
+    assert bench.full_pass()[1] == []
+    assert bench.router.plan() == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    for family, prefix in (("-6", "2001:db8:11::/64"), ("-4", "192.0.2.11")):
+        assert f"via {'inet6 ' if family == '-4' else ''}{DB.link_local} dev p1" in bench.show(family, "route", "show", prefix)
+
+
+def test_a_host_gets_another_mac_and_link_local(bench: Bench) -> None:
+    other = replace(WEB, lladdr="52:54:00:0a:00:7b", link_local=IPv6Address("fe80::7b"))
+    bench.router.replace_ports([port("web1", "p0", other), DB1])
+    assert bench.full_pass()[1] == []
+    assert bench.router.plan() == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    assert WEB.lladdr not in bench.show("neigh", "show", "dev", "p0", "nud", "all")
+
+
+def test_a_renamed_port_stays_what_it_is(bench: Bench) -> None:
+    bench.router.replace_ports([replace(WEB1, name="www1"), DB1])
+    made, failed = bench.full_pass()
+    assert failed == []
+    assert bench.router.plan() == []
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+    assert {type(change.item).__name__ for change in made} == {"PortPolicy", "Announcement"}
+
+
+def test_with_mtu_too_small_for_ipv6_the_port_is_reported_and_not_announced_until_it_is_large_enough(bench: Bench) -> None:
+    bench.ip("link set p0 mtu 1000")
+    bench.until(lambda: bench.wished() == DB_PREFIXES, bench.look)
+    _, failed = bench.full_pass()
+    assert {failure.change.port for failure in failed} == {"web1"}
+    bench.ip("link set p0 mtu 1500")
+    bench.settle()
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_many_flaps_end_with_nothing_to_do(bench: Bench) -> None:
+    for number in range(30):
+        bench.ip(f"link set q{number % 2} down", f"link set p{number % 2} down", f"link set q{number % 2} up", f"link set p{number % 2} up")
+        bench.look()
+    bench.until(lambda: all(bench.router.kernel.links()[name].up for name in ("p0", "p1")))
+    bench.settle()
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
+
+
+def test_states_tell_each_port_by_its_own_interface(bench: Bench) -> None:
+    links = bench.router.kernel.links()
+    states = bench.router.states(None, links)
+    assert states == {one.name: desired(one, links, SETTINGS) for one in (WEB1, DB1)}
+    assert bench.router.states({"web1"}, links) == {"web1": states["web1"]}
