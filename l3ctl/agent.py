@@ -76,6 +76,7 @@ class Agent:
         self._failed: dict[str, list[Failed]] = {}
         self._told: dict[str, list[str]] = {}
         self._trouble = ""
+        self._bad_inventory: list[str] = []
         self._overrun_told = -math.inf
         self._stopping = False
         self._lock = Lock(config.lock_file)
@@ -240,9 +241,11 @@ class Agent:
         try:
             ports = load_inventory(self._config.inventory_file, self._config.router, self._config.gateways)
         except BadInput as error:
-            for line in error.lines():
+            self._bad_inventory = error.lines()
+            for line in self._bad_inventory:
                 event("refuse", inventory=self._config.inventory_file, reason=line)
             return
+        self._bad_inventory = []
         self._router.replace_ports(ports)
         self._full_pass()
 
@@ -264,6 +267,7 @@ class Agent:
             for name, failures in sorted(self._failed.items())
             for failure in failures
         ]
+        told += ({"port": ORPHAN, "change": "read the inventory", "reason": line} for line in self._bad_inventory)
         return [*told, {"port": ORPHAN, "change": "look at everything", "reason": self._trouble}] if self._trouble else told
 
 

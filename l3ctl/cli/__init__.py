@@ -57,7 +57,7 @@ def l3ctl() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run a command; turn an error into its line on stderr and its exit code."""
     try:
-        sys.exit(l3ctl.main(arguments, standalone_mode=False) or 0)
+        sys.exit(l3ctl.main(arguments, prog_name="l3ctl", standalone_mode=False) or 0)
     except L3ctlError as error:
         for line in error.lines():
             click.echo(f"l3ctl: {line}", err=True)

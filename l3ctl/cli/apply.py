@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from l3ctl.agent import Lock
-from l3ctl.cli.options import print_json, with_config, with_json
-from l3ctl.cli.reach import agent_answer, lone_router, print_changes, read
+from l3ctl.cli.options import print_json, read_everything, with_config, with_json
+from l3ctl.cli.reach import agent_answer, lone_router, print_changes
 from l3ctl.control import Answer, as_json
 from l3ctl.router import Router
 
@@ -19,7 +19,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
     Without an agent, neighbours, routes and the filter are put in place; announcements are the agent's alone.
     """
-    config, ports = read(config_path)
+    config, ports = read_everything(config_path)
     answer = agent_answer(config, "apply")
     if answer is None:
         lock = Lock(config.lock_file)

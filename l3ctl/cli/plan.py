@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import print_json, with_config, with_json
-from l3ctl.cli.reach import agent_answer, lone_router, print_changes, read
+from l3ctl.cli.options import print_json, read_everything, with_config, with_json
+from l3ctl.cli.reach import agent_answer, lone_router, print_changes
 from l3ctl.control import as_json
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import Port
@@ -20,7 +20,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
     A port whose netdev does not exist (yet) is no difference: nothing can be done for it. It is named in a note.
     """
-    config, ports = read(config_path)
+    config, ports = read_everything(config_path)
     notes = _missing_netdevs(ports)
     answer = agent_answer(config, "plan")
     if answer is None:

@@ -1,12 +1,10 @@
 """How a command reaches the router: through its agent where one runs, else by looking and changing itself."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import click
 
-from l3ctl.cli.options import read_everything
 from l3ctl.config import Config
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
@@ -29,11 +27,6 @@ def lone_router(config: Config, ports: Sequence[Port], *, load: bool) -> Router:
     filter_ = Filter(config.bpffs, config.xdp_mode)
     there = filter_.open(config.guard.source_guard) or True if load else filter_.look()
     return Router(ports, config.settings(), Kernel(), filter_ if there else None, None)
-
-
-def read(config_path: Path) -> tuple[Config, tuple[Port, ...]]:
-    """Configuration and inventory."""
-    return read_everything(config_path)
 
 
 def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import print_json, with_config, with_json
-from l3ctl.cli.reach import agent_answer, read
+from l3ctl.cli.options import print_json, read_everything, with_config, with_json
+from l3ctl.cli.reach import agent_answer
 from l3ctl.config import load_config
 from l3ctl.errors import AlreadyRunning
 from l3ctl.kernel.tables import Kernel
@@ -22,7 +22,7 @@ def command() -> None:
 @with_json
 def status(config_path: Path, as_json_text: bool) -> None:
     """Say where the filter is attached and which ports it knows."""
-    config, _ = read(config_path)
+    config, _ = read_everything(config_path)
     filter_ = Filter(config.bpffs, config.xdp_mode)
     with Kernel() as kernel:
         links = kernel.links()

@@ -89,7 +89,7 @@ def _attacks(lab: Lab, tell: Tell) -> None:
     for outcome in attack(lab, _FLOOD):
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(outcome.counted.items()))
         growth = outcome.neighbours_after - outcome.neighbours_before
-        tell(f"{outcome.name:<22} {outcome.sent:>6} sent   dropped: {reasons:<44} neighbour table {growth:+d}")
+        tell(f"{outcome.name:<22} {outcome.sent:>6} sent   dropped: {reasons:<53} neighbour table {growth:+d}")
         _require(sum(outcome.counted.values()) >= outcome.sent, f"every frame of '{outcome.name}' is dropped and counted")
         _require(not growth, "the neighbour table does not grow")
     _require(len(ATTACKS) > 0, "something was tried")

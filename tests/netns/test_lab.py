@@ -1,0 +1,195 @@
+"""The main job, end to end, in the lab that `l3ctl lab up` builds: a real agent, ExaBGP, BIRD and the filter on real links."""
+
+import contextlib
+import json
+import os
+import random
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from l3ctl.lab.attacks import ATTACKS, attack
+from l3ctl.lab.customers import CUSTOMERS, UPSTREAM4, UPSTREAM6, Customer, record
+from l3ctl.lab.topology import PROGRAM, Lab
+from l3ctl.model import Mode
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+WHOLE = 30.0
+"""seconds after which something has gone wrong"""
+WEB1, DB1, ROGUE = CUSTOMERS
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    """One for all these tests, each of which leaves it as it was: every link up, everything in sync."""
+    one = Lab(f"l3t{os.getpid()}l")
+    one.up()
+    yield one
+    one.down()
+
+
+def plan(lab: Lab) -> list[dict[str, object]]:
+    return list(json.loads(lab.l3ctl("plan", "--json", ok=(0, 3)))["changes"])
+
+
+def in_sync(lab: Lab) -> bool:
+    return not plan(lab)
+
+
+def pings(lab: Lab, address: str) -> bool:
+    source = UPSTREAM4 if "." in address else UPSTREAM6
+    out = lab.upstream.run("ping", "-n", "-q", "-c", "3", "-i", "0.02", "-W", "1", "-I", source, address, ok=(0, 1))
+    return " 0% packet loss" in out
+
+
+def test_the_plan_is_empty_and_every_customer_is_reached(lab: Lab) -> None:
+    assert json.loads(lab.l3ctl("plan", "--json")) == {"changes": [], "notes": []}
+    assert lab.l3ctl("plan") == "3 ports: in sync\n"
+    assert all(pings(lab, address) for one in CUSTOMERS for address in (one.address6, str(one.ipv4)))
+
+
+def test_status_says_the_same_to_people_and_to_programs(lab: Lab) -> None:
+    told = lab.status()
+    assert [(port["name"], port["link"], port["in_sync"], port["filter"]) for port in told["ports"]] == [
+        (name, "up", True, Mode.ENFORCE) for name in ("db1", "rogue", "web1")
+    ]
+    assert told["bgp"]["peers"] == {UPSTREAM6: "up"}
+    shown = lab.l3ctl("status")
+    assert all(prefix in shown for one in CUSTOMERS for prefix in (str(one.ipv6), f"{one.ipv4}/32"))
+    assert shown.endswith("in sync\n")
+
+
+@pytest.mark.parametrize("customer", CUSTOMERS, ids=lambda one: one.name)
+def test_a_neighbour_removed_by_hand_is_back_without_any_command(lab: Lab, customer: Customer) -> None:
+    for address in (customer.link_local, str(customer.ipv4)):
+        lab.router.ip(f"neigh del {address} dev {customer.port}")
+
+        def is_back(address: str = address) -> bool:
+            return any(entry["dst"] == address and entry["state"] == ["PERMANENT"] for entry in lab.neighbours(lab.router))
+
+        lab.wait(f"{address} again", is_back, WHOLE)
+    assert in_sync(lab)
+
+
+def test_bird_has_exactly_what_is_up_after_each_of_20_random_flips(lab: Lab) -> None:
+    seed = secrets.token_hex(4)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    up = dict.fromkeys(CUSTOMERS, True)
+    for number in range(20):
+        one = dice.choice(CUSTOMERS)
+        (lab.link_down if up[one] else lab.link_up)(one)
+        up[one] = not up[one]
+        wanted = {prefix for each in CUSTOMERS if up[each] for prefix in (str(each.ipv6), f"{each.ipv4}/32")}
+        lab.wait(f"flip {number} of seed {seed}", lambda wanted=wanted: lab.bird_prefixes() == wanted, WHOLE)  # type: ignore[misc]
+        assert lab.expected_prefixes() == wanted, "the router's kernel sees the same links"
+    for one in CUSTOMERS:
+        lab.link_up(one)
+    lab.wait("everything again", lambda: lab.bird_prefixes() == lab.expected_prefixes(), WHOLE)
+    lab.wait("the hosts' own addresses", lab.hosts_ready, WHOLE)
+    assert len(lab.bird_prefixes()) == 6
+
+
+@pytest.mark.flood
+def test_attacks_are_dropped_counted_to_the_last_frame_and_teach_the_router_nothing(lab: Lab) -> None:
+    outcomes = list(attack(lab, 2_000))
+    assert [outcome.name for outcome in outcomes] == [one.name for one in ATTACKS]
+    for outcome in outcomes:
+        assert sum(outcome.counted.values()) >= outcome.sent, outcome
+        assert outcome.neighbours_after == outcome.neighbours_before, outcome
+    assert all(pings(lab, address) for one in CUSTOMERS[:2] for address in (one.address6, str(one.ipv4)))
+
+
+def test_a_bad_inventory_changes_nothing_and_a_good_one_everything_it_says(lab: Lab) -> None:
+    records = [record(one) for one in CUSTOMERS]
+    log = lab.run_dir / "agent.log"
+    lab.write_inventory([*records, records[0]])
+    seen = log.stat().st_size
+    os.kill(lab.status()["agent"]["pid"], signal.SIGHUP)
+    lab.wait("the refusal", lambda: b"refuse inventory=" in log.read_bytes()[seen:], WHOLE)
+    told = lab.status()["failed"]
+    assert [failure["change"] for failure in told] == ["read the inventory"] * len(told)
+    assert "is used twice" in told[0]["reason"]
+    assert len(lab.bird_prefixes()) == 6
+    assert pings(lab, WEB1.address6)
+
+    lab.write_inventory(records[1:])
+    os.kill(lab.status()["agent"]["pid"], signal.SIGHUP)
+    lab.wait("web1's end", lambda: lab.bird_prefixes() == lab.expected_prefixes() - {str(WEB1.ipv6), f"{WEB1.ipv4}/32"}, WHOLE)
+    lab.write_inventory(records)
+    os.kill(lab.status()["agent"]["pid"], signal.SIGHUP)
+    lab.wait("web1's return", lambda: lab.bird_prefixes() == lab.expected_prefixes(), WHOLE)
+    lab.wait("nothing left to do", lambda: in_sync(lab), WHOLE)
+
+
+def test_a_second_agent_is_refused(lab: Lab) -> None:
+    done = subprocess.run(["ip", "netns", "exec", lab.router.name, str(PROGRAM), "agent"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("l3ctl: an agent runs for this router already: pid ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_apply_is_done_by_the_agent_where_one_runs_and_finds_nothing(lab: Lab) -> None:
+    assert json.loads(lab.l3ctl("apply", "--json")) == {"changes": [], "failed": []}
+
+
+def own_network() -> str:
+    """Of the machine itself, without what flows: counters and lifetimes are left out by `ip` unless asked for."""
+    commands = (["link"], ["-4", "addr"], ["-4", "route", "show", "table", "all"], ["-6", "route", "show", "table", "all"], ["rule"])
+    return "".join(subprocess.run(["ip", *words], capture_output=True, text=True, check=True).stdout for words in commands)
+
+
+def leftovers(lab: Lab) -> list[str]:
+    """Everything of a lab that could be found on the machine."""
+    found = [one.name for one in lab.namespaces() if one.exists()]
+    found += [str(path) for path in (lab.run_dir, lab.etc) if path.exists()]
+    found += [line for line in Path("/proc/mounts").read_text().splitlines() if f"/{lab.prefix}/" in line]
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes()
+            if f"/{lab.prefix}/".encode() in words or f"--prefix\0{lab.prefix}\0".encode() in words:
+                found.append(f"process {process.name}: {words!r}")
+    return found
+
+
+@pytest.mark.parametrize("after", [0.15, 0.5, 1.0, 2.5, 4.0])
+def test_a_lab_that_was_killed_while_it_was_built_is_removed_without_a_trace(after: float) -> None:
+    one = Lab(f"l3t{os.getpid()}k")
+    before = own_network()
+    building = subprocess.Popen([str(PROGRAM), "lab", "up", "--prefix", one.prefix], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(after)
+    building.kill()
+    building.wait()
+    subprocess.run([str(PROGRAM), "lab", "down", "--prefix", one.prefix], check=True)
+    assert leftovers(one) == []
+    assert own_network() == before
+
+
+def test_a_lab_interrupted_from_the_keyboard_removes_itself() -> None:
+    one = Lab(f"l3t{os.getpid()}i")
+    building = subprocess.Popen(
+        [str(PROGRAM), "lab", "up", "--prefix", one.prefix], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + WHOLE
+    while not (one.run_dir / "agent.log").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    building.send_signal(signal.SIGINT)
+    _, complaint = building.communicate(timeout=WHOLE)
+    assert (building.returncode, complaint.strip()) == (130, "")
+    assert leftovers(one) == []
+
+
+def test_the_demo_tells_its_story_to_the_end() -> None:
+    """Each of its lines is an observation, and one that is not as promised ends it."""
+    one = Lab(f"l3t{os.getpid()}d")
+    done = subprocess.run([str(PROGRAM), "lab", "demo", "--prefix", one.prefix], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line[:2] for line in done.stdout.splitlines() if line[:1].isdigit()] == [f"{number}." for number in range(1, 7)]
+    assert "All as promised" in done.stdout
+    assert leftovers(one) == []
