@@ -44,7 +44,9 @@ class Lock:
         """Take it, or raise `AlreadyRunning`."""
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = self._path.open("a+")
+            # Nobody else may open it: to read is enough for flock(2), and whoever waits for it would get it before the next agent.
+            file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
+            self._path.chmod(0o600)
         except OSError as error:
             raise MissingRequirement(f"cannot write {self._path}: {error.strerror}", "run as root") from error
         try:

@@ -1,7 +1,7 @@
 """What should exist for a port, from its inventory record and what the kernel says of its links. Pure."""
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Interface
+from ipaddress import IPv4Address, IPv6Interface, IPv6Network
 
 from l3ctl.model import (
     Announcement,
@@ -94,7 +94,9 @@ def _neighbours(port: Port) -> Iterator[Neighbour]:
 
 
 def _routes(port: Port) -> Iterator[Route]:
+    """Of fe80::/64 the hosts' own addresses alone are there: the router must not look for any other a customer may name."""
     for host in port.hosts:
+        yield Route(port.interface, IPv6Network(host.link_local), None, METRIC_IPV6)
         yield from (Route(port.interface, prefix, host.link_local, route_metric(prefix)) for prefix in host.prefixes())
 
 

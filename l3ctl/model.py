@@ -82,13 +82,18 @@ class LinkFacts:
 
 @dataclass(frozen=True, slots=True)
 class GatewayAddress:
-    """A gateway's link-local on a port, so that the router can speak as the gateway (ICMP errors, ping)."""
+    """A gateway's link-local on a port, so that the router can speak as the gateway (ICMP errors, ping).
+
+    One that is `on_link` brings a route to all of fe80::/64 with it, and one packet of a customer to each of its addresses an entry in the
+    neighbour table. None is wanted; the kernel makes one for every netdev that comes up.
+    """
 
     interface: str
     address: IPv6Interface
+    on_link: bool = False
 
     def __str__(self) -> str:
-        return f"address {self.address} dev {self.interface}"
+        return f"address {self.address} dev {self.interface}" + (" on-link" if self.on_link else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +110,15 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route through a host's link-local; an IPv4 one is ``via inet6``."""
+    """A route through a host's link-local; an IPv4 one is ``via inet6``. The one to the link-local itself has no next hop."""
 
     interface: str
     prefix: Prefix
-    next_hop: IPv6Address
+    next_hop: IPv6Address | None
     metric: int
 
     def __str__(self) -> str:
-        return f"route {self.prefix} via {self.next_hop} dev {self.interface}"
+        return f"route {self.prefix} " + (f"via {self.next_hop} " if self.next_hop else "") + f"dev {self.interface}"
 
 
 @dataclass(frozen=True, slots=True)

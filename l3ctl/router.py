@@ -122,7 +122,8 @@ class Router:
             # a neighbour of others' ports is none of our business, a route is wherever it leads
             network = IPv4Network | IPv6Network
             self.foreign = tuple(one.text for one in found.foreign if one.interface in owners or isinstance(one.place, network))
-        addresses = _by_owner(found.addresses, owners)
+        made_by_kernel = (one for one in found.link_locals if one.interface in owners)
+        addresses = _by_owner((*found.addresses, *made_by_kernel), owners)
         neighbours = _by_owner(found.neighbours, owners)
         routes = _by_owner(found.routes, owners)
         policies = self._policies(ports, links)

@@ -21,7 +21,9 @@ from l3ctl.kernel.wire import (
 )
 from l3ctl.model import GatewayAddress
 
-_IFA_F_NODAD = 0x02
+_IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x02, 0x200
+KERNEL_LINK_LOCAL = 3
+"""IFAPROT_KERNEL_LL: the link-local the kernel makes from a netdev's MAC"""
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_PROTO = 1, 2, 8, 11
 _U32 = struct.Struct("=I")
 _IFADDRMSG = struct.Struct("=4BI")
@@ -29,9 +31,13 @@ _IFADDRMSG = struct.Struct("=4BI")
 
 
 def pack_add(address: GatewayAddress, ifindex: int) -> Message:
-    """A gateway's address, usable at once: every port carries the same one, so duplicate address detection has nothing to find."""
+    """A gateway's address, usable at once: every port carries the same one, so duplicate address detection has nothing to find.
+
+    Without the route to its prefix that an address brings else: nobody on the link but the billed hosts is to be looked for.
+    """
     raw = address.address.ip.packed
-    marks = attribute(_IFA_FLAGS, _U32.pack(_IFA_F_NODAD)) + attribute(_IFA_PROTO, bytes([PROTOCOL]))
+    flags = _IFA_F_NODAD | (0 if address.on_link else _IFA_F_NOPREFIXROUTE)
+    marks = attribute(_IFA_FLAGS, _U32.pack(flags)) + attribute(_IFA_PROTO, bytes([PROTOCOL]))
     key = _key(address, ifindex, address.address.network.prefixlen)
     return Message(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, key + attribute(_IFA_LOCAL, raw) + marks)
 
@@ -61,6 +67,7 @@ class AddressEntry(NamedTuple):
     ifindex: int
     address: IPv6Interface
     protocol: int
+    on_link: bool
 
 
 def parse(payload: bytes) -> AddressEntry | None:
@@ -70,4 +77,5 @@ def parse(payload: bytes) -> AddressEntry | None:
     raw = found.get(_IFA_LOCAL) or found.get(_IFA_ADDRESS)
     if family != AF_INET6 or raw is None:
         return None
-    return AddressEntry(ifindex, IPv6Interface((raw, length)), found.get(_IFA_PROTO, b"\0")[0])
+    (flags,) = _U32.unpack(found.get(_IFA_FLAGS, bytes(4)))
+    return AddressEntry(ifindex, IPv6Interface((raw, length)), found.get(_IFA_PROTO, b"\0")[0], not flags & _IFA_F_NOPREFIXROUTE)

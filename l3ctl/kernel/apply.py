@@ -120,15 +120,16 @@ def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]]) -> Reasons
         names = Names(kernel)
         standing = _standing(kernel, blocked)
         for step in blocked:
-            entry = standing.get((step.item.prefix, step.item.metric))
-            if entry is None:
+            entries = standing.get((step.item.prefix, step.item.metric), [])
+            hops = ((step.ifindex, step.item.next_hop),)
+            if not entries:
                 reasons[step.position] = "another route stood in the way and is gone now"
-            elif entry.protocol != PROTOCOL or entry.hops != ((step.ifindex, step.item.next_hop),):
-                reasons[step.position] = f"{describe_route(entry, names)} stands in the way"
+            elif not any(entry.protocol == PROTOCOL and entry.hops == hops for entry in entries):
+                reasons[step.position] = f"{describe_route(entries[0], names)} stands in the way"
     return reasons
 
 
-def _standing(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]]) -> dict[tuple[Prefix, int], routes.RouteEntry]:
+def _standing(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]]) -> dict[tuple[Prefix, int], list[routes.RouteEntry]]:
     """What has the prefix and metric of routes that could not be added, looked for where it costs least first.
 
     The kernel can be asked how it reaches an address but not for a prefix, so these are dumps: ours on the same interfaces, which is
@@ -136,11 +137,11 @@ def _standing(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]]) -> dict[tu
     """
     keys = {(step.item.prefix, step.item.metric) for step in blocked}
     same: set[int | None] = {step.ifindex for step in blocked}
-    found: dict[tuple[Prefix, int], routes.RouteEntry] = {}
+    found: dict[tuple[Prefix, int], list[routes.RouteEntry]] = {}
     for ours, ifindexes in ((True, same if len(same) <= ASKED_SINGLY else ()), (True, [None]), (False, [None])):
         missing = keys - found.keys()
         for entry in routes_of(kernel, {prefix for prefix, _ in missing}, ifindexes, ours=ours):
-            found[entry.prefix, entry.metric] = entry
+            found.setdefault((entry.prefix, entry.metric), []).append(entry)
     return found
 
 
@@ -192,7 +193,7 @@ def _remove_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]
     answers = kernel.ask([addresses.pack_ask(step.item, step.ifindex) for step in run])
     for step, answer in zip(run, answers, strict=True):
         entry = None if isinstance(answer, Refusal) else addresses.parse(answer)
-        if entry and entry.protocol == PROTOCOL:
+        if entry and entry.protocol in (PROTOCOL, addresses.KERNEL_LINK_LOCAL):  # the kernel's own has no owner to miss it
             ours.append(step)
     refused = kernel.batch(addresses.pack_remove(step.item, step.ifindex) for step in ours)
     return {ours[index].position: _say(why) for index, why in refused.items() if why.errno not in _GONE}

@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from socket import AF_INET, AF_INET6
 
 from l3ctl.kernel import addresses, neighbours, routes
-from l3ctl.kernel.addresses import AddressEntry
+from l3ctl.kernel.addresses import KERNEL_LINK_LOCAL, AddressEntry
 from l3ctl.kernel.neighbours import NeighbourEntry
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import RouteEntry
@@ -34,6 +34,8 @@ class Found:
     """What was read, in the types of what is wanted."""
 
     addresses: frozenset[GatewayAddress] = frozenset()
+    link_locals: frozenset[GatewayAddress] = frozenset()
+    """what the kernel gave to netdevs of its own accord"""
     neighbours: frozenset[Neighbour] = frozenset()
     routes: frozenset[Route] = frozenset()
     foreign: tuple[Foreign, ...] = ()
@@ -75,6 +77,11 @@ def read(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Found:
     def here(ifindex: int) -> bool:
         return (wanted is None or ifindex in wanted) and names[ifindex] != ""
 
+    def addresses_of(protocol: int) -> Iterator[GatewayAddress]:
+        for one in address_entries:
+            if one.protocol == protocol and here(one.ifindex):
+                yield GatewayAddress(names[one.ifindex], one.address, one.on_link)
+
     found_neighbours: list[Neighbour] = []
     foreign: list[Foreign] = []
     for entry in neighbour_entries:
@@ -89,16 +96,15 @@ def read(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Found:
         Route(names[ifindex], entry.prefix, next_hop, entry.metric)
         for entry in route_entries
         for ifindex, next_hop in entry.hops
-        if here(ifindex) and isinstance(next_hop, IPv6Address)
+        if here(ifindex) and (isinstance(next_hop, IPv6Address) or (next_hop is None and entry.prefix.version == 6))
     )
     prefixes = {route.prefix for route in ours}
     if wanted is None:
         rivals = routes_of(kernel, prefixes, [None], ours=False)
         foreign += (Foreign(names[rival.hops[0][0]], rival.prefix, describe_route(rival, names)) for rival in rivals)
     return Found(
-        addresses=frozenset(
-            GatewayAddress(names[one.ifindex], one.address) for one in address_entries if one.protocol == PROTOCOL and here(one.ifindex)
-        ),
+        addresses=frozenset(addresses_of(PROTOCOL)),
+        link_locals=frozenset(addresses_of(KERNEL_LINK_LOCAL)),
         neighbours=frozenset(found_neighbours),
         routes=ours,
         foreign=tuple(foreign),

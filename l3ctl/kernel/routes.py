@@ -1,7 +1,8 @@
 """Routes as rtnetlink spells them. Pure: model types in, messages out; payloads in, entries out.
 
 An IPv6 route goes through a link-local on a device, an IPv4 one ``via inet6`` through the same (RTA_VIA). Both are unicast, of universe
-scope, in the main table. The metric is the caller's: one shared by many ``via inet6`` routes of a device is quadratic in the kernel.
+scope, in the main table. The link-local itself is on the device, without a next hop. The metric is the caller's: one shared by many
+``via inet6`` routes of a device is quadratic in the kernel.
 """
 
 import struct
@@ -11,6 +12,7 @@ from socket import AF_INET, AF_INET6
 from typing import NamedTuple
 
 from l3ctl.kernel.wire import (
+    NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
     PROTOCOL,
@@ -32,6 +34,7 @@ _RTMSG = struct.Struct("=8BI")
 """rtm_family, rtm_dst_len, rtm_src_len, rtm_tos, rtm_table, rtm_protocol, rtm_scope, rtm_type, rtm_flags"""
 _RTNEXTHOP = struct.Struct("=HBBi")
 """rtnh_len, rtnh_flags, rtnh_hops, rtnh_ifindex"""
+_ON_LINK6 = struct.Struct("=8BI HH16s HHI HHI")
 _ROUTE6 = struct.Struct("=8BI HH16s HH16s HHI HHI")
 _ROUTE4 = struct.Struct("=8BI HH4s HHH16s2x HHI HHI")
 """An RTA_VIA is a family and an address, 18 bytes, padded to 20."""
@@ -41,9 +44,10 @@ def pack_add(route: Route, ifindex: int) -> Message:
     """A route of ours where nothing has its prefix and metric.
 
     Never NLM_F_REPLACE, which matches prefix and metric but not the protocol; and without NLM_F_EXCL an IPv6 route would join what
-    is there as one more path of a multipath route.
+    is there as one more path of a multipath route. One without a next hop never does, and stands beside that of another device, which
+    NLM_F_EXCL would not let it: hosts on two ports may have one link-local.
     """
-    return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, _route(route, ifindex))
+    return Message(RTM_NEWROUTE, NLM_F_CREATE | (NLM_F_EXCL if route.next_hop else NLM_F_APPEND), _route(route, ifindex))
 
 
 def pack_remove(route: Route, ifindex: int) -> Message:
@@ -53,7 +57,15 @@ def pack_remove(route: Route, ifindex: int) -> Message:
 
 def _route(route: Route, ifindex: int) -> bytes:
     prefix = route.prefix
-    destination, next_hop = prefix.network_address.packed, route.next_hop.packed
+    destination = prefix.network_address.packed
+    if route.next_hop is None:
+        return _ON_LINK6.pack(
+            AF_INET6, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,
+            20, _RTA_DST, destination,
+            8, _RTA_OIF, ifindex,
+            8, _RTA_PRIORITY, route.metric,
+        )  # fmt: skip
+    next_hop = route.next_hop.packed
     if isinstance(prefix, IPv6Network):
         return _ROUTE6.pack(
             AF_INET6, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,

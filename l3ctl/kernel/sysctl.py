@@ -10,6 +10,7 @@ from l3ctl.errors import MissingRequirement, NetlinkFailed
 
 _ROOT = Path("/proc/sys/net")
 _SETTINGS = (
+    ("ipv6", "addr_gen_mode", "1"),
     ("ipv6", "accept_ra", "0"),
     ("ipv6", "accept_redirects", "0"),
     ("ipv6", "autoconf", "0"),
@@ -20,8 +21,9 @@ _SETTINGS = (
     ("ipv4", "send_redirects", "0"),
     ("ipv4", "drop_gratuitous_arp", "1"),
 )
-"""A router takes no advertisement, redirect or unasked-for answer from a customer, sends it no redirect to a neighbour it may not
-reach, and asks no customer whether its own address is free: the answer would be the customer's to forge."""
+"""A port gets no link-local from its MAC, which would bring a route to all of fe80::/64. A router takes no advertisement, redirect or
+unasked-for answer from a customer, sends it no redirect to a neighbour it may not reach, and asks no customer whether its own address is
+free: the answer would be the customer's to forge."""
 
 
 def guard_interface(name: str) -> dict[str, str]:

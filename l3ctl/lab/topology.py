@@ -3,7 +3,7 @@
     l3-upstream                    l3-router                                l3-web1   l3-db1   l3-rogue
     BIRD, AS 65000     uplink0     agent, ExaBGP, AS 65010    port-web1     eth0 203.0.113.11  2001:db8:11::/64
     lo 198.51.100.1 ───────────────  fe80::1, 203.0.113.1  ───port-db1──────eth0 203.0.113.12  2001:db8:12::/64
-                 2001:db8:ffff::/64  are answered for         port-rogue    eth0 203.0.113.13  2001:db8:13::/64
+         2001:db8:ffff::1 to ::2     are answered for         port-rogue    eth0 203.0.113.13  2001:db8:13::/64
 
 web1 reaches IPv4 through an ARP request for 203.0.113.1, as every host does; db1 `via inet6 fe80::1`, without any ARP. Nothing of the
 machine's own network is used or changed.
@@ -114,14 +114,15 @@ class Lab:
         upstream.ip(
             "link set uplink0 up",
             f"addr add {UPSTREAM4}/32 dev lo",
-            f"addr add {UPSTREAM6}/64 dev uplink0 nodad",
+            f"addr add {UPSTREAM6} peer {ROUTER6}/128 dev uplink0 nodad",
         )
         router.ip(
             "link set uplink0 up",
             f"addr add {ROUTER4}/32 dev lo",
-            f"addr add {ROUTER6}/64 dev uplink0 nodad",
-            f"route add default via {UPSTREAM6} dev uplink0",
-            f"route add {UPSTREAM4}/32 via inet6 {UPSTREAM6} dev uplink0",
+            # A peer and no prefix: of a whole on-link /64, each address that a customer sends to would be looked for.
+            f"addr add {ROUTER6} peer {UPSTREAM6}/128 dev uplink0 nodad",
+            f"route add default via {UPSTREAM6} dev uplink0 onlink",
+            f"route add {UPSTREAM4}/32 via inet6 {UPSTREAM6} dev uplink0 onlink",
             *(f"link set {customer.port} up" for customer in CUSTOMERS),
         )
 

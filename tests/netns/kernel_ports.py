@@ -78,6 +78,10 @@ def route(interface: str, prefix: str, next_hop: str = "fe80::5", metric: int | 
     return Route(interface, network, IPv6Address(next_hop), own_metric if metric is None else metric)
 
 
+def on_link(interface: str, prefix: str) -> Route:
+    return Route(interface, ip_network(prefix), None, 201)
+
+
 def gateway(interface: str, address: str = "fe80::1/64") -> GatewayAddress:
     one = ip_interface(address)
     assert one.version == 6

@@ -73,6 +73,7 @@ def test_guarding_sets_what_a_port_needs_and_nothing_else(router: Router) -> Non
         changed = guard_interface("eth1.11")
         after = settings("eth1.11")
         assert {name for name in before if before[name] != after[name]} == {
+            "ipv6.addr_gen_mode",
             "ipv6.accept_ra",
             "ipv6.accept_redirects",
             "ipv6.autoconf",
@@ -84,7 +85,7 @@ def test_guarding_sets_what_a_port_needs_and_nothing_else(router: Router) -> Non
             "ipv4.drop_gratuitous_arp",
         }
         assert changed["net/ipv6/conf/eth1.11/accept_ra"] == before["ipv6.accept_ra"]
-        assert len(changed) == 9
+        assert len(changed) == 10
         assert guard_interface("eth1.11") == {}
         assert settings("p0") == sibling
 

@@ -1,5 +1,6 @@
 """One change at a time: what it leaves behind, and what it leaves alone."""
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from l3ctl.kernel.found import Found
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Announcement, Item
-from tests.netns.kernel_ports import LLADDR, OTHER_LLADDR, Router, add, gateway, neighbour, remove, replace, route, router_with
+from tests.netns.kernel_ports import LLADDR, OTHER_LLADDR, Router, add, gateway, neighbour, on_link, remove, replace, route, router_with
 
 pytestmark = pytest.mark.root
 
@@ -29,6 +30,7 @@ ONE_OF_EACH = [
     route("p0", "2001:db8:11::/64"),
     route("p0", "2001:db8:12::/48"),
     route("p0", "2001:db8:13::7/128"),
+    on_link("p0", "fe80::5/128"),
     route("p0", "192.0.2.11/32"),
     route("p0", "255.255.255.254/32"),
 ]
@@ -42,6 +44,7 @@ REPLACEMENTS = [
     (route("p0", "2001:db8:11::/64"), route("p1", "2001:db8:11::/64")),
     (route("p0", "2001:db8:11::/64"), route("p0", "2001:db8:11::/64", "fe80::6")),
     (route("p0", "2001:db8:11::/64"), route("p0", "2001:db8:11::/64", metric=77)),
+    (on_link("p0", "fe80::5/128"), on_link("p1", "fe80::5/128")),
     (route("p0", "192.0.2.11/32"), route("p1", "192.0.2.11/32")),
     (route("p0", "192.0.2.11/32"), route("p0", "192.0.2.11/32", "fe80::6")),
 ]
@@ -230,6 +233,28 @@ def test_what_has_our_number_but_another_table_is_not_ours(router: Router) -> No
         "route add 192.0.2.11/32 via inet6 fe80::5 dev p0 proto 201 table 7",
     )
     assert router.kernel.read() == Found()
+
+
+def test_hosts_on_two_ports_may_have_one_link_local(router: Router) -> None:
+    both = [on_link("p0", "fe80::5/128"), on_link("p1", "fe80::5/128")]
+    assert router.apply(*map(add, both), *map(add, both)) == []
+    assert items(router.kernel.read()) == set(both)
+    assert router.apply(remove(both[0])) == []
+    assert items(router.kernel.read()) == {both[1]}
+
+
+def test_a_gateways_address_brings_no_route_to_its_prefix_and_the_kernels_own_link_local_can_go(router: Router) -> None:
+    router.ip("link add p9 type veth peer name q9", "link set p9 up", "link set q9 up")
+    deadline = time.monotonic() + 10
+    while not (made_by_kernel := router.kernel.read(["p9"]).link_locals):  # once there is carrier
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    (made,) = made_by_kernel
+    assert made.on_link
+    assert router.apply(remove(made), add(gateway("p9"))) == []
+    assert router.kernel.read(["p9"]).link_locals == frozenset()
+    assert items(router.kernel.read()) == {gateway("p9")}
+    assert router.show("-6", "route", "show", "dev", "p9") == ""
 
 
 def test_an_interface_that_is_not_there_fails_additions_and_nothing_else(router: Router) -> None:

@@ -6,6 +6,7 @@ import os
 import random
 import secrets
 import signal
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from l3ctl.lab.attacks import ATTACKS, attack
-from l3ctl.lab.customers import CUSTOMERS, UPSTREAM4, UPSTREAM6, Customer, record
+from l3ctl.lab.attacks import ATTACKS, attack, send
+from l3ctl.lab.customers import CUSTOMERS, GATEWAY6, UPSTREAM4, UPSTREAM6, Customer, record
+from l3ctl.lab.frames import ethernet, icmpv6, ipv6
 from l3ctl.lab.topology import PROGRAM, Lab
-from l3ctl.model import Mode
+from l3ctl.model import Mode, parse_lladdr
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -104,6 +106,34 @@ def test_attacks_are_dropped_counted_to_the_last_frame_and_teach_the_router_noth
         assert sum(outcome.counted.values()) >= outcome.sent, outcome
         assert outcome.neighbours_after == outcome.neighbours_before, outcome
     assert all(pings(lab, address) for one in CUSTOMERS[:2] for address in (one.address6, str(one.ipv4)))
+
+
+def test_ordinary_packets_of_a_customer_make_the_router_look_for_nobody(lab: Lab) -> None:
+    """Whatever link-local a customer names, as destination or as source of what is answered, has no route but the billed one."""
+    router = bytes.fromhex(json.loads(lab.router.run("ip", "-j", "link", "show", ROGUE.port))[0]["address"].replace(":", ""))
+    billed, stranger = ROGUE.address6, "fe80::dead:{:x}"
+
+    def frame(payload: bytes, kind: int, source: str, destination: str, hop_limit: int) -> bytes:
+        return ethernet(ipv6(payload, kind, source, destination, hop_limit), 0x86DD, parse_lladdr(ROGUE.lladdr), router)
+
+    udp = struct.pack("!HHHH", 1, 9, 8, 0)
+    frames = []
+    for number in range(1, 26):
+        there = stranger.format(number)
+        echo = icmpv6(128, bytes(8), there, GATEWAY6)
+        frames += [
+            frame(udp, 17, billed, there, 64),
+            frame(udp, 17, ROGUE.link_local, there, 64),
+            frame(echo, 58, there, GATEWAY6, 64),
+            frame(udp, 17, there, WEB1.address6, 1),
+        ]
+    before = lab.neighbours(lab.router)
+    assert send(lab, ROGUE, frames)[0] == 100
+    time.sleep(0.2)
+    assert lab.neighbours(lab.router) == before
+    assert "fe80::/64" not in lab.router.run("ip", "-6", "route", "show", "dev", ROGUE.port)
+    out = lab.hosts["rogue"].run("ping", "-n", "-q", "-c", "2", "-i", "0.02", "-W", "1", f"{GATEWAY6}%eth0")
+    assert " 0% packet loss" in out
 
 
 def test_a_bad_inventory_changes_nothing_and_a_good_one_everything_it_says(lab: Lab) -> None:

@@ -473,7 +473,7 @@ def test_what_a_former_run_left_on_netdevs_without_port_goes(bench: Bench) -> No
     assert bench.router.kernel.apply([Change("gone", Verb.ADD, item) for item in items]) == []
     bench.ip(f"neigh add fe80::78 lladdr {FOREIGN_LLADDR} dev p2 nud permanent")
     made, failed = bench.full_pass()
-    assert ({change.port for change in made}, len(made), failed) == ({"-p2"}, 5, [])
+    assert ({change.port for change in made}, len(made), failed) == ({"-p2"}, 6, [])
     assert bench.leftovers("p2") == ""
     assert "fe80::78" in bench.show("neigh", "show", "dev", "p2", "nud", "permanent")
     assert bench.router.plan() == []

@@ -36,6 +36,7 @@ def of(port: Port, *facts: LinkFacts, settings: Settings = SETTINGS) -> PortStat
 
 NEIGHBOURS = {Neighbour("tap1", WEB.link_local, WEB.lladdr), Neighbour("tap1", IPv4Address("192.0.2.11"), WEB.lladdr)}
 ROUTES = {
+    Route("tap1", ip_network("fe80::b/128"), None, METRIC_IPV6),
     Route("tap1", ip_network("2001:db8:11::/64"), WEB.link_local, METRIC_IPV6),
     Route("tap1", ip_network("192.0.2.11/32"), WEB.link_local, int(IPv4Address("192.0.2.11"))),
 }
@@ -95,6 +96,8 @@ def test_each_of_several_hosts_is_reached_through_its_own_link_local() -> None:
     db = host(12, "2001:db8:12::/64", "192.0.2.12/32", "192.0.2.13/32")
     state = of(replace(PORT, hosts=(WEB, db)), link("tap1"))
     assert {(str(one.prefix), one.next_hop) for one in state.routes} == {
+        (f"{WEB.link_local}/128", None),
+        (f"{db.link_local}/128", None),
         ("2001:db8:11::/64", WEB.link_local),
         ("192.0.2.11/32", WEB.link_local),
         ("2001:db8:12::/64", db.link_local),
@@ -113,14 +116,18 @@ def test_each_of_several_hosts_is_reached_through_its_own_link_local() -> None:
 def test_nested_prefixes_of_a_host_are_routes_and_announcements_of_their_own() -> None:
     nested = host(11, "2001:db8:11::/48", "2001:db8:11:1::/64", "2001:db8:11:1::7/128")
     state = of(replace(PORT, hosts=(nested,)), link("tap1"))
-    assert {one.prefix for one in state.routes} == {one.prefix for one in state.announcements} == set(nested.ipv6)
-    assert {one.next_hop for one in state.routes} == {nested.link_local}
+    assert {one.prefix for one in state.announcements} == set(nested.ipv6)
+    assert {(one.prefix, one.next_hop) for one in state.routes} == {
+        (ip_network(nested.link_local), None),
+        *((prefix, nested.link_local) for prefix in nested.ipv6),
+    }
 
 
-def test_a_host_with_nothing_billed_is_a_neighbour_and_no_more() -> None:
+def test_a_host_with_nothing_billed_is_reached_by_its_link_local_and_no_more() -> None:
     state = of(replace(PORT, hosts=(host(11),)), link("tap1"))
     assert state.neighbours == {Neighbour("tap1", IPv6Address("fe80::b"), WEB.lladdr)}
-    assert (state.routes, state.announcements) == (frozenset(), frozenset())
+    assert state.routes == {Route("tap1", ip_network("fe80::b/128"), None, METRIC_IPV6)}
+    assert state.announcements == frozenset()
 
 
 def test_only_a_link_local_gateway_becomes_an_address_of_the_port() -> None:

@@ -91,11 +91,11 @@ def test_a_route_is_never_added_over_another_and_removed_by_all_it_has(route: Ro
 @given(GATEWAY, IFINDEX)
 def test_a_gateway_address_is_ours_and_usable_at_once(gateway: GatewayAddress, ifindex: int) -> None:
     message = addresses.pack_add(gateway, ifindex)
-    assert addresses.parse(message.payload) == (ifindex, gateway.address, 201)
+    assert addresses.parse(message.payload) == (ifindex, gateway.address, 201, False)
     theirs = decoded(ifaddrmsg, message)
     assert (theirs["family"], theirs["prefixlen"], theirs["index"]) == (AF_INET6, gateway.address.network.prefixlen, ifindex)
     assert ip_address(theirs.get("address")) == ip_address(theirs.get("local")) == gateway.address.ip
-    assert theirs.get("flags") == 0x02
+    assert theirs.get("flags") == 0x202, "no duplicate address detection, no route to the prefix"
     assert theirs.get("proto") == 201
 
 
