@@ -9,21 +9,20 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import IO, Any
 
 from l3ctl import __version__
 from l3ctl.bgp.lines import Command
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.config import Config
 from l3ctl.control import Answer, ControlServer, as_json
-from l3ctl.errors import AlreadyRunning, BadInput, L3ctlError, MissingRequirement
-from l3ctl.inventory import load_inventory
+from l3ctl.errors import AlreadyRunning, BadInput, L3ctlError, MissingRequirement, Problem
 from l3ctl.kernel.tables import Kernel
 from l3ctl.log import event
-from l3ctl.model import Announcement, Change, Port
+from l3ctl.model import Announcement, Change
 from l3ctl.router import ORPHAN, Failed, Router, reason_of
+from l3ctl.site import Site, load_site
 from l3ctl.status import status
 from l3ctl.xdp.filter import Filter
 
@@ -71,14 +70,15 @@ class Lock:
 class Agent:
     """Runs in the network namespace of the thread that makes it."""
 
-    def __init__(self, config: Config, ports: Sequence[Port]) -> None:
-        self._config = config
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        config = site.config
         self._started = time.time()
         self._next_pass = self._rested = self._next_comparison = 0.0
         self._failed: dict[str, list[Failed]] = {}
         self._told: dict[str, list[str]] = {}
         self._trouble = ""
-        self._bad_inventory: list[str] = []
+        self._bad_input: list[str] = []
         self._overrun_told = -math.inf
         self._stopping = False
         self._lock = Lock(config.lock_file)
@@ -87,16 +87,16 @@ class Agent:
         self._filter = Filter(config.bpffs, config.xdp_mode)
         bgp = config.bgp_settings()
         self._speaker = Speaker(config.bgp_socket, bgp, self._selector, _tell_answer) if bgp else None
-        self._router = Router(ports, config.settings(), self._kernel, self._filter, self._speaker)
+        self._router = Router(site.ports, config.settings(), self._kernel, self._filter, self._speaker)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
     def run(self) -> None:
-        """Work until SIGTERM or SIGINT; SIGHUP reads the inventory again. Everything installed stays as it is at the end."""
+        """Work until SIGTERM or SIGINT; SIGHUP reads both files again. Everything installed stays as it is at the end."""
         self._lock.acquire()
         try:
             self._catch_signals()
-            loaded = self._filter.open(self._config.guard.source_guard)
-            event("start" if loaded else "adopt", version=__version__, router=self._config.router, ports=len(self._router.ports))
+            loaded = self._filter.open(self._site.config.guard.source_guard)
+            event("start" if loaded else "adopt", version=__version__, router=self._site.config.router, ports=len(self._router.ports))
             # Watching begins before the first look, so that nothing falls between the two.
             self._events = self._kernel.watch()
             self._selector.register(self._events, selectors.EVENT_READ, self._on_events)
@@ -110,12 +110,12 @@ class Agent:
             if self._speaker is not None:
                 self._speaker.close()
             self._lock.release()
-            event("stop", router=self._config.router)
+            event("stop", router=self._site.config.router)
 
     def _catch_signals(self) -> None:
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake_write)
-        caught: dict[int, Callable[[], None]] = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._reload}
+        caught: dict[int, Callable[[], object]] = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._reload}
         for signum in caught:
             signal.signal(signum, lambda *_: None)
 
@@ -178,7 +178,7 @@ class Agent:
     def _pass_soon(self) -> bool:
         """After an overrun: a full pass at once, unless one has just ended. A storm leaves time for everything else, also in the log."""
         now = time.monotonic()
-        if now >= self._overrun_told + self._config.full_pass:
+        if now >= self._overrun_told + self._site.config.full_pass:
             self._overrun_told = now
             event("overrun", what="netlink")
         self._next_pass = min(self._next_pass, self._rested)
@@ -188,7 +188,7 @@ class Agent:
 
     def _full_pass(self) -> list[Change]:
         began = time.monotonic()
-        self._next_pass = began + self._config.full_pass
+        self._next_pass = began + self._site.config.full_pass
         made = self._account(None, self._router.full_pass)
         now = time.monotonic()
         self._rested = now + max(TICK, now - began)
@@ -238,30 +238,52 @@ class Agent:
         for name in self._told.keys() - self._failed.keys():
             del self._told[name]
 
-    def _reload(self) -> None:
-        """Another inventory, if it is a good one; else all stays as it was."""
+    def _reload(self) -> list[Change]:
+        """Another configuration and inventory, if they are good ones; else all stays as it was. The changes made."""
         try:
-            ports = load_inventory(self._config.inventory_file, self._config.router, self._config.gateways)
+            site = load_site(self._site.path)
+            if fixed := self._site.fixed_differences(site):
+                mend = "restart the agent: what is installed stays meanwhile"
+                raise BadInput([Problem(str(site.path), f"a running agent cannot change {' and '.join(fixed)}", mend)])
         except BadInput as error:
-            self._bad_inventory = error.lines()
-            for line in self._bad_inventory:
-                event("refuse", inventory=self._config.inventory_file, reason=line)
-            return
-        self._bad_inventory = []
-        self._router.replace_ports(ports)
-        self._full_pass()
+            self._bad_input = error.lines()
+            for line in self._bad_input:
+                event("refuse", reason=line)
+            return []
+        self._bad_input = []
+        if site.config.guard.source_guard != self._site.config.guard.source_guard:
+            self._filter.open(site.config.guard.source_guard)
+        self._site = site
+        self._router.replace(site.ports, site.config.settings())
+        return self._full_pass()
 
     def _answer(self, asked: dict[str, Any]) -> Answer:
         match asked.get("command"):
             case "status":
                 return status(self._router, self._failures(), {"pid": os.getpid(), "since": self._started, "version": __version__})
             case "plan":
-                return {"changes": as_json([*self._router.plan(), *self._router.unheard()])}
+                return {"changes": as_json([*self._planned(asked.get("site")), *self._router.unheard()])}
             case "apply":
-                changes = self._full_pass()
+                changes = self._full_pass() if self._has(asked.get("site")) else self._reload()
                 return {"changes": as_json(changes), "failed": self._failures()}
             case other:
                 return {"error": f"no command {other!r}"}
+
+    def _has(self, fingerprint: object) -> bool:
+        """Whether what the asker has read is what we work by; then nothing is wrong with it any more, if it was."""
+        same = fingerprint == self._site.fingerprint()
+        if same:
+            self._bad_input = []
+        return same
+
+    def _planned(self, fingerprint: object) -> list[Change]:
+        """What differs from what the asker has read, which may be newer than what we have."""
+        if self._has(fingerprint):
+            return self._router.plan()
+        site = load_site(self._site.path)
+        if fingerprint != site.fingerprint():
+            raise BadInput([Problem(str(site.path), "the running agent reads this file, which says otherwise", "ask with --config")])
+        return self._router.preview(site.ports, site.config.settings())
 
     def _failures(self) -> list[dict[str, object]]:
         told: list[dict[str, object]] = [
@@ -269,7 +291,7 @@ class Agent:
             for name, failures in sorted(self._failed.items())
             for failure in failures
         ]
-        told += ({"port": ORPHAN, "change": "read the inventory", "reason": line} for line in self._bad_inventory)
+        told += ({"port": ORPHAN, "change": "read the configuration and inventory", "reason": line} for line in self._bad_input)
         return [*told, {"port": ORPHAN, "change": "look at everything", "reason": self._trouble}] if self._trouble else told
 
 

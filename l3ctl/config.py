@@ -215,6 +215,12 @@ class Config(Strict):
         """Every gateway address, which no host may be billed."""
         return (*self.gateway.ipv6, *self.gateway.ipv4)
 
+    @property
+    def session_addresses(self) -> tuple[model.Address, ...]:
+        """Every address that this router's BGP sessions need to reach: none may be routed to a host."""
+        peers = self.bgp.peers if self.bgp is not None else ()
+        return tuple(address for peer in peers for address in (peer.address, peer.local_address) if address not in LINK_LOCAL)
+
     def settings(self) -> model.Settings:
         """What holds for every port."""
         return model.Settings(

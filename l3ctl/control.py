@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from l3ctl.errors import AgentUnreachable, L3ctlError, MissingRequirement
+from l3ctl.errors import AgentRefused, AgentUnreachable, L3ctlError, MissingRequirement
 from l3ctl.model import Change
 
 Answer = dict[str, Any]
@@ -146,7 +146,7 @@ class ControlServer:
 
 
 def ask(path: Path, question: dict[str, object]) -> Answer:
-    """Ask the agent. Raises `AgentUnreachable` when none is there or none answers."""
+    """Ask the agent. Raises `AgentUnreachable` when none is there or none answers, `AgentRefused` when it answers with an error."""
     try:
         with socket.socket(socket.AF_UNIX) as agent:
             # Not settimeout() yet: with it, connect() fails at once where others wait already, as if no agent were there.
@@ -164,5 +164,5 @@ def ask(path: Path, question: dict[str, object]) -> Answer:
     if not isinstance(answer, dict):
         raise AgentUnreachable(f"what answers at {path} is not an agent", "start `l3ctl agent`")
     if "error" in answer:
-        raise AgentUnreachable(f"the agent refuses: {answer['error']}")
+        raise AgentRefused(f"the agent refuses: {answer['error']}")
     return answer

@@ -62,6 +62,10 @@ class AgentUnreachable(L3ctlError):
     """A command needs the agent's answer and none came."""
 
 
+class AgentRefused(L3ctlError):
+    """The agent answered a command with an error."""
+
+
 class NetlinkFailed(L3ctlError):
     """The kernel refused a netlink request, or did not answer it in time."""
 

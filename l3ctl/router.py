@@ -50,17 +50,17 @@ class Router:
     """`speaker` is None where nothing is announced, or where a command only looks; `filter_` where none is loaded."""
 
     def __init__(self, ports: Iterable[Port], settings: Settings, kernel: Kernel, filter_: Filter | None, speaker: Speaker | None) -> None:
-        self.settings = settings
         self.kernel, self.filter, self.speaker = kernel, filter_, speaker
         self.links: dict[str, LinkFacts] = {}
         """as the last full pass and the link events since then found them"""
         self.foreign: tuple[str, ...] = ()
         self._wishes: dict[str, frozenset[Announcement]] = {}
         self._removed: set[Route] = set()
-        self.replace_ports(ports)
+        self.replace(ports, settings)
 
-    def replace_ports(self, ports: Iterable[Port]) -> None:
-        """Take another inventory; the next full pass makes it true."""
+    def replace(self, ports: Iterable[Port], settings: Settings) -> None:
+        """Take another inventory and other settings; the next full pass makes them true."""
+        self.settings = settings
         self.ports = {port.name: port for port in ports}
         self._port_at = {port.interface: port.name for port in self.ports.values()}
         self._ports_by_netdev: dict[str, set[str]] = {}
@@ -100,6 +100,12 @@ class Router:
     def plan(self) -> list[Change]:
         """What differs between what is and what should be, in order. Everything compared is read; nothing is changed."""
         return self._plan(None, self.kernel.links())
+
+    def preview(self, ports: Iterable[Port], settings: Settings) -> list[Change]:
+        """What would differ under another inventory and other settings."""
+        other = Router(ports, settings, self.kernel, self.filter, self.speaker)
+        other._wishes = self._wishes
+        return other.plan()
 
     def _plan(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> list[Change]:
         have = self.states(ports, links)

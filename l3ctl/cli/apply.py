@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from l3ctl.agent import Lock
-from l3ctl.cli.options import print_json, read_everything, with_config, with_json
+from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router, print_changes
 from l3ctl.control import Answer, as_json
 from l3ctl.router import Router
+from l3ctl.site import load_site
 
 
 @click.command("apply")
@@ -19,21 +20,23 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
     Without an agent, neighbours, routes and the filter are put in place; announcements are the agent's alone.
     """
-    config, ports = read_everything(config_path)
-    answer = agent_answer(config, "apply")
+    site = load_site(config_path)
+    answer = agent_answer(site.config, "apply", site=site.fingerprint())
     if answer is None:
-        lock = Lock(config.lock_file)
+        lock = Lock(site.config.lock_file)
         lock.acquire()
         try:
-            answer = _apply(lone_router(config, ports, load=True))
+            answer = _apply(lone_router(site, load=True))
         finally:
             lock.release()
     if as_json_text:
         print_json(answer)
     else:
-        print_changes(answer["changes"], f"{len(ports)} ports: in sync, nothing to do")
+        done = "nothing could be done" if answer["failed"] else "in sync, nothing to do"
+        print_changes(answer["changes"], f"{counted(len(site.ports), 'port')}: {done}")
         for failure in answer["failed"]:
-            click.echo(f"l3ctl: port {failure['port']}: cannot {failure['change']}: {failure['reason']}", err=True)
+            reason = failure["reason"].removeprefix(f"port {failure['port']}: ")
+            click.echo(f"l3ctl: port {failure['port']}: cannot {failure['change']}: {reason}", err=True)
     return 1 if answer["failed"] else 0
 
 

@@ -30,4 +30,4 @@ def command(config_path: Path, as_json_text: bool) -> None:
         print_json({"environment": ENVIRONMENT, "config": text})
         return
     environment = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
-    click.echo(f"# env {environment} exabgp server FILE\n{text}", nl=False)
+    click.echo(f"# env {environment} {Path(sys.executable).with_name('exabgp')} server FILE\n{text}", nl=False)

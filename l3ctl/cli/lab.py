@@ -1,5 +1,6 @@
 """`l3ctl lab`."""
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -14,7 +15,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _with_prefix(default: str) -> Callable[[F], F]:
-    return click.option("--prefix", default=default, show_default=True, help="Begins the names of the lab's namespaces.")
+    def check(_context: click.Context, _parameter: click.Parameter, prefix: str) -> str:
+        if not re.fullmatch(r"[a-z][a-z0-9]{0,31}", prefix):  # it becomes part of paths that `down` removes
+            raise click.BadParameter("small letters and digits, a letter first")
+        return prefix
+
+    return click.option("--prefix", default=default, show_default=True, callback=check, help="Begins the names of the lab's namespaces.")
 
 
 @click.group("lab")
@@ -43,7 +49,10 @@ def up(prefix: str, as_json_text: bool) -> None:
 @_with_prefix("l3")
 def down(prefix: str) -> None:
     """Remove the lab, whatever state it is in."""
-    Lab(prefix).down()
+    lab = Lab(prefix)
+    there = lab.exists()
+    lab.down()
+    click.echo(f"removed the lab '{prefix}'" if there else f"there is no lab '{prefix}'")
 
 
 @command.command("attack")

@@ -1,4 +1,4 @@
-"""What several commands share: where the configuration is, what is read from it, and how an answer is printed."""
+"""What several commands share: where the configuration is, and how an answer is printed."""
 
 import json
 import os
@@ -8,9 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from l3ctl.config import DEFAULT_PATH, Config, load_config
-from l3ctl.inventory import load_inventory
-from l3ctl.model import Port
+from l3ctl.config import DEFAULT_PATH
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NETNS = Path("/run/netns")
@@ -53,10 +51,9 @@ def with_json(function: F) -> F:
     return click.option("--json", "as_json_text", is_flag=True, help="Print JSON instead of a table.")(function)
 
 
-def read_everything(config_path: Path) -> tuple[Config, tuple[Port, ...]]:
-    """Configuration and inventory, or `BadInput` with all that is wrong."""
-    config = load_config(config_path)
-    return config, load_inventory(config.inventory_file, config.router, config.gateways)
+def counted(number: int, noun: str, ending: str = "s") -> str:
+    """`1 port`, `2 ports`."""
+    return f"{number} {noun}{'' if number == 1 else ending}"
 
 
 def print_json(value: object) -> None:

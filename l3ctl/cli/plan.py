@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import print_json, read_everything, with_config, with_json
+from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router, print_changes
 from l3ctl.control import as_json
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import Port
+from l3ctl.site import load_site
 
 
 @click.command("plan")
@@ -20,17 +21,17 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
     A port whose netdev does not exist (yet) is no difference: nothing can be done for it. It is named in a note.
     """
-    config, ports = read_everything(config_path)
-    notes = _missing_netdevs(ports)
-    answer = agent_answer(config, "plan")
+    site = load_site(config_path)
+    notes = _missing_netdevs(site.ports)
+    answer = agent_answer(site.config, "plan", site=site.fingerprint())
     if answer is None:
-        answer = {"changes": as_json(lone_router(config, ports, load=False).plan())}
-        if config.bgp is not None:
+        answer = {"changes": as_json(lone_router(site, load=False).plan())}
+        if site.config.bgp is not None:
             notes.append("no agent runs: announcements were not looked at")
     if as_json_text:
         print_json({**answer, "notes": notes})
     else:
-        print_changes(answer["changes"], f"{len(ports)} ports: in sync")
+        print_changes(answer["changes"], f"{counted(len(site.ports), 'port')}: in sync" + (f", {len(notes)} waiting" if notes else ""))
         for note in notes:
             click.echo(f"note: {note}", err=True)
     return 3 if answer["changes"] else 0

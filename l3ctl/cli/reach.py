@@ -5,28 +5,30 @@ from typing import Any
 
 import click
 
+from l3ctl.cli.options import counted
 from l3ctl.config import Config
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
 from l3ctl.kernel.tables import Kernel
-from l3ctl.model import Port
-from l3ctl.router import Router
+from l3ctl.router import ORPHAN, Router
+from l3ctl.site import Site
 from l3ctl.xdp.filter import Filter
 
 
-def agent_answer(config: Config, command: str) -> Answer | None:
-    """What the agent says, or None when none runs."""
+def agent_answer(config: Config, command: str, **more: object) -> Answer | None:
+    """What the agent says, or None when none runs. Raises `AgentRefused` where it says no."""
     try:
-        return ask(config.agent_socket, {"command": command})
+        return ask(config.agent_socket, {"command": command, **more})
     except AgentUnreachable:
         return None
 
 
-def lone_router(config: Config, ports: Sequence[Port], *, load: bool) -> Router:
+def lone_router(site: Site, *, load: bool) -> Router:
     """The router without its agent. With `load`, the filter is loaded where it is not there yet; else it is only looked at."""
+    config = site.config
     filter_ = Filter(config.bpffs, config.xdp_mode)
     there = filter_.open(config.guard.source_guard) or True if load else filter_.look()
-    return Router(ports, config.settings(), Kernel(), filter_ if there else None, None)
+    return Router(site.ports, config.settings(), Kernel(), filter_ if there else None, None)
 
 
 def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
@@ -40,7 +42,7 @@ def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
     for change in changes:
         by_port.setdefault(change["port"], []).append(change)
     for port, steps in by_port.items():
-        click.secho(port, bold=True)
+        click.secho(f"{port.removeprefix(ORPHAN)} (no port)" if port.startswith(ORPHAN) else port, bold=True)
         for step in steps:
             sign = signs[step["verb"]]
             click.secho(f"  {sign} {step['verb']:<8} {step['text']}", fg=colours[sign])
@@ -48,4 +50,4 @@ def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
         f"{sum(signs[change['verb']] == sign for change in changes)} to {word}"
         for sign, word in (("+", "add"), ("~", "replace"), ("-", "remove"))
     ]
-    click.echo(f"{len(by_port)} ports: {', '.join(counts)}")
+    click.echo(f"{counted(len(by_port), 'port')}: {', '.join(counts)}")

@@ -5,10 +5,14 @@ from typing import Any
 
 import click
 
-from l3ctl.cli.options import print_json, read_everything, with_config, with_json
+from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.config import load_config
+from l3ctl.router import ORPHAN
+from l3ctl.site import load_site
 from l3ctl.status import status
+
+ANSWERS = ("arp-answer", "ns-answer")
 
 
 @click.command("status")
@@ -17,18 +21,50 @@ from l3ctl.status import status
 def command(config_path: Path, as_json_text: bool) -> int:
     """Show every port: link, entries, filter, announcement, and what its customer was refused.
 
-    Without an agent the router is looked at all the same, and the exit code is 1.
+    Without an agent the router is looked at all the same. The last line says what is not as it should be; then the exit code is 1.
     """
     config = load_config(config_path)
     told = agent_answer(config, "status")  # before the inventory is read: what works is to be seen also while that is broken
     if told is None:
-        router = lone_router(config, read_everything(config_path)[1], load=False)
+        router = lone_router(load_site(config_path), load=False)
         told = status(router, [], None)
+    troubles = _troubles(told)
     if as_json_text:
-        print_json({"router": config.router, **told})
+        print_json({"router": config.router, **told, "troubles": troubles})
     else:
         _show(config.router, told)
-    return 0 if told["agent"] else 1
+        waiting = sum(port["link"] == "missing" for port in told["ports"])
+        waits = f"; {counted(waiting, 'port')} waiting for a netdev" if waiting else ""
+        click.echo(("; ".join(troubles) or "in sync") + waits)
+    return 1 if troubles else 0
+
+
+def _troubles(told: dict[str, Any]) -> list[str]:
+    """What keeps this router from being what the files say; nothing: in sync."""
+    troubles = []
+    if not told["agent"]:
+        troubles.append("no agent runs; what is installed stays, and nobody watches it")
+    bgp = told["bgp"]
+    if bgp and not bgp["relay"]:
+        troubles.append("no relay is connected: is ExaBGP running?")
+    elif bgp and (silent := [address for address, state in bgp["peers"].items() if state != "up"]):
+        troubles.append(f"no BGP session with {', '.join(silent)}: what is announced is not heard there")
+    if told["failed"]:
+        troubles.append(f"{counted(len(told['failed']), 'failure')}, listed above")
+    behind = [port["name"] for port in told["ports"] if not port["in_sync"]]
+    if behind and told["agent"]:
+        troubles.append(f"not in sync: {', '.join(behind[:10])}{' and more' if behind[10:] else ''}; `l3ctl plan` says how")
+    return troubles
+
+
+def _refused(port: dict[str, Any]) -> str:
+    """How many of a customer's frames were refused, or would have been, and for what most of all."""
+    counts = {reason: count for reason, count in port["counters"].items() if reason not in ANSWERS}
+    if not counts:
+        return ""
+    most = max(counts, key=lambda reason: counts[reason])
+    total = sum(counts.values())
+    return f"{total} {most}" if total == counts[most] else f"{total}, {counts[most]} {most}"
 
 
 def _show(router: str, told: dict[str, Any]) -> None:
@@ -36,10 +72,13 @@ def _show(router: str, told: dict[str, Any]) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table("port", "link", "neighbours", "routes", "filter", "announced", "dropped", title=f"router {router}", title_justify="left")
+    audited = all(port["filter"] == "audit" for port in told["ports"] if port["filter"])
+    refused = "would drop" if audited and told["ports"] else "dropped"
+    table = Table(title=f"router {router}", title_justify="left")
+    for column in ("port", "link", "neighbours", "routes", "filter", "announced"):
+        table.add_column(column, no_wrap=column in ("port", "announced"))
+    table.add_column(refused)
     for port in told["ports"]:
-        answers = {"arp-answer", "ns-answer"}
-        dropped = sum(count for reason, count in port["counters"].items() if reason not in answers)
         announced = port["announced"]
         table.add_row(
             port["name"],
@@ -47,19 +86,19 @@ def _show(router: str, told: dict[str, Any]) -> None:
             str(port["neighbours"]),
             str(port["routes"]),
             port["filter"] or "[red]none",
-            "?" if announced is None else " ".join(announced) or "-",
-            str(dropped) if dropped else "",
+            "?" if announced is None else "\n".join(announced) or "-",
+            _refused(port),
         )
     console.print(table)
     agent, bgp = told["agent"], told["bgp"]
-    console.print(f"agent: pid {agent['pid']}" if agent else "[red]agent: not running[/]; what is installed stays, and nobody watches it")
+    if agent:
+        console.print(f"agent: pid {agent['pid']}")
     if bgp:
         peers = ", ".join(f"{address} {state}" for address, state in bgp["peers"].items())
-        relay = "connected" if bgp["relay"] else "not connected: is ExaBGP running?"
+        relay = "connected" if bgp["relay"] else "not connected"
         console.print(f"bgp: relay {relay}; peers {peers}; {bgp['held']} of {bgp['wanted']} announced")
     for failure in told["failed"]:
-        console.print(f"[red]port {failure['port']}[/]: {failure['change']}: {failure['reason']}", soft_wrap=True)
+        where = "" if failure["port"] == ORPHAN else f"[red]port {failure['port']}[/]: "
+        console.print(f"{where}[red]cannot[/] {failure['change']}: {failure['reason']}", soft_wrap=True)
     for foreign in told["foreign"]:
         console.print(f"foreign, left alone: {foreign}", soft_wrap=True)
-    behind = [port["name"] for port in told["ports"] if not port["in_sync"]]
-    click.echo(f"not in sync: {', '.join(behind)}; `l3ctl plan` says how" if behind else "in sync")

@@ -1,17 +1,19 @@
 """`l3ctl verdict`."""
 
 import json
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import read_everything, with_config, with_json
+from l3ctl.cli.options import counted, with_config, with_json
 from l3ctl.desired import port_policy
-from l3ctl.errors import BadInput, Problem
+from l3ctl.errors import BadInput, MissingRequirement, Problem
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import Mode, PortPolicy
+from l3ctl.site import load_site
 from l3ctl.xdp.capture import Captured, read_capture
 from l3ctl.xdp.verdict import Judge
 
@@ -23,16 +25,19 @@ ROUTER_LLADDR = "02:00:00:00:00:01"
 @with_config
 @click.option("--port", "port_name", required=True, help="The port the frames came in on.")
 @click.option("--source-guard", is_flag=True, help="Judge as with guard: {source_guard: true}.")
-@click.option("--audit", is_flag=True, help="Judge as with guard: {mode: audit}.")
+@click.option("--audit", "mode", flag_value=Mode.AUDIT, type=Mode, help="Judge as with guard: {mode: audit}.")
+@click.option("--enforce", "mode", flag_value=Mode.ENFORCE, type=Mode, help="Judge as with guard: {mode: enforce}.")
 @with_json
 @click.argument("capture", type=click.Path(path_type=Path))
-def command(config_path: Path, port_name: str, source_guard: bool, audit: bool, as_json_text: bool, capture: Path) -> None:
+def command(config_path: Path, port_name: str, source_guard: bool, mode: Mode | None, as_json_text: bool, capture: Path) -> None:
     """Run each frame of CAPTURE (pcap or pcapng) through the real filter and say what would happen to it.
 
     The filter is loaded on maps of its own; a running one is not touched. Needs root.
     """
     policy = _policy(config_path, port_name)
-    policy = replace(policy, source_guard=policy.source_guard or source_guard, mode=Mode.AUDIT if audit else policy.mode)
+    if os.geteuid() != 0:
+        raise MissingRequirement("running frames through the filter needs the bpf system call", "run as root")
+    policy = replace(policy, source_guard=policy.source_guard or source_guard, mode=mode or policy.mode)
     frames = list(read_capture(capture))
     totals: Counter[tuple[str, str]] = Counter()
     for judged in Judge(policy).judge(frames):
@@ -43,15 +48,17 @@ def command(config_path: Path, port_name: str, source_guard: bool, audit: bool, 
         if as_json_text:
             click.echo(json.dumps(told))
         else:
-            click.echo(f"{judged.packet:>7}  {judged.verdict:<6}  {judged.reason}".rstrip())
+            would = "  (audit: enforce would not)" if judged.verdict == "pass" and judged.reason else ""
+            click.echo(f"{judged.packet:>7}  {judged.verdict:<6}  {judged.reason}{would}".rstrip())
     _summarise(capture, frames, totals, as_json_text)
 
 
 def _policy(config_path: Path, port_name: str) -> PortPolicy:
-    config, ports = read_everything(config_path)
-    port = next((port for port in ports if port.name == port_name), None)
+    site = load_site(config_path)
+    config = site.config
+    port = next((port for port in site.ports if port.name == port_name), None)
     if port is None:
-        known = ", ".join(port.name for port in ports[:10]) or "none"
+        known = ", ".join(port.name for port in site.ports[:10]) or "none"
         raise BadInput([Problem(str(config.inventory_file), f"no port '{port_name}' of router {config.router}", f"it has: {known}")])
     with Kernel() as kernel:
         facts = kernel.link(port.interface)
@@ -60,7 +67,8 @@ def _policy(config_path: Path, port_name: str) -> PortPolicy:
 
 def _summarise(capture: Path, frames: list[Captured], totals: Counter[tuple[str, str]], as_json_text: bool) -> None:
     if not as_json_text:
-        click.echo(f"{len(frames)} frames: " + ", ".join(f"{count} {' '.join(what).strip()}" for what, count in totals.most_common()))
+        sums = ", ".join(f"{count} {' '.join(what).strip()}" for what, count in totals.most_common())
+        click.echo(f"{counted(len(frames), 'frame')}{': ' if sums else ''}{sums}")
     cut = sum(not frame.whole for frame in frames)
     if cut:
         click.echo(

@@ -16,17 +16,18 @@ from l3ctl.reading.document import in_order
 from l3ctl.reading.validation import problems_of
 
 
-def load_inventory(file: Path, router: str, gateways: Iterable[Address] = ()) -> tuple[Port, ...]:
+def load_inventory(file: Path, router: str, gateways: Iterable[Address] = (), sessions: Iterable[Address] = ()) -> tuple[Port, ...]:
     """The ports of ``router``, by name; `BadInput` with every problem of the whole file, other routers' records included.
 
-    A prefix billed on two routers means that billing is wrong, whichever router asks. Records that are faulty in themselves are
-    reported and left out of the checks between records.
+    No host may be billed a gateway's address, nor a prefix with an address in it that the router's BGP sessions run between. A prefix
+    billed on two routers means that billing is wrong, whichever router asks. Records that are faulty in themselves are reported and left
+    out of the checks between records.
     """
     with _collector_paused():
-        return _load(file, router, gateways)
+        return _load(file, router, gateways, sessions)
 
 
-def _load(file: Path, router: str, gateways: Iterable[Address]) -> tuple[Port, ...]:
+def _load(file: Path, router: str, gateways: Iterable[Address], sessions: Iterable[Address]) -> tuple[Port, ...]:
     entries: list[Entry] = []
     problems: list[Problem] = []
     for source in read_records(file):
@@ -34,7 +35,7 @@ def _load(file: Path, router: str, gateways: Iterable[Address]) -> tuple[Port, .
             entries.append(Entry(PortRecord.model_validate(source.value), source))
         except ValidationError as error:
             problems += problems_of(error, source, PortRecord)
-    problems += conflicts(entries, gateways)
+    problems += conflicts(entries, gateways, sessions)
     if problems:
         raise BadInput(in_order(problems))
     ports = (entry.port for entry in entries if entry.router in (None, router))

@@ -5,12 +5,12 @@ Everything is one pass over sorted or hashed claims: a router may carry 100,000 
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from typing import TypeVar
 
 from l3ctl.errors import Problem
 from l3ctl.inventory.schema import PortRecord
-from l3ctl.model import Address, Host
+from l3ctl.model import Address, Host, Prefix
 from l3ctl.reading.document import Document, Loc
 
 Thing = TypeVar("Thing", bound=Hashable)
@@ -60,8 +60,8 @@ class Claim:
         return f"port '{self.entry.port.name}'"
 
 
-def conflicts(entries: Sequence[Entry], gateways: Iterable[Address]) -> Iterator[Problem]:
-    """Every breach between records, and between a record and the gateways."""
+def conflicts(entries: Sequence[Entry], gateways: Iterable[Address], sessions: Iterable[Address]) -> Iterator[Problem]:
+    """Every breach between records, and between a record and the router's own addresses and its peers'."""
     yield from _names(entries)
     yield from _attachments(entries)
     for entry in entries:
@@ -69,6 +69,7 @@ def conflicts(entries: Sequence[Entry], gateways: Iterable[Address]) -> Iterator
     yield from _ipv4(entries)
     yield from _ipv6(entries)
     yield from _gateways(entries, frozenset(gateways))
+    yield from _sessions(entries, frozenset(sessions))
 
 
 def _names(entries: Sequence[Entry]) -> Iterator[Problem]:
@@ -162,6 +163,17 @@ def _gateways(entries: Sequence[Entry], gateways: frozenset[Address]) -> Iterato
 
 def _is_gateway(claim: Claim, address: Address) -> Problem:
     return Problem(claim.place, f"{claim.port} claims {address}, which is a gateway address of the router", "bill another")
+
+
+def _sessions(entries: Sequence[Entry], sessions: frozenset[Address]) -> Iterator[Problem]:
+    if not sessions:
+        return
+    claims: list[tuple[Prefix, Claim]] = [(IPv4Network(address), claim) for address, claim in _ipv4_claims(entries)]
+    claims += _ipv6_claims(entries)
+    for prefix, claim in claims:
+        for address in sorted(address for address in sessions if address.version == prefix.version and address in prefix):
+            what = f"{claim.port} claims {prefix}, and with it {address}, which a BGP session of the router runs from or to"
+            yield Problem(claim.place, what, "bill another")
 
 
 def _ipv4_claims(entries: Sequence[Entry]) -> Iterator[tuple[IPv4Address, Claim]]:

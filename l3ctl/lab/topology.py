@@ -54,6 +54,7 @@ class Lab:
         self.etc = Path("/etc/netns") / self.router.name / "l3ctl"
         """laid over /etc/l3ctl by `ip netns exec` (ip-netns(8)), so that commands inside need no --config"""
         self.config = self.etc / "l3ctl.yaml"
+        self.made_etc = self.run_dir.parent / "made-etc-l3ctl"
         self.agent: subprocess.Popen[bytes] | None = None
 
     def namespaces(self) -> list[Namespace]:
@@ -87,7 +88,7 @@ class Lab:
     def _write_files(self) -> None:
         if not Path("/etc/l3ctl").exists():  # `ip netns exec` can only lay ours over something
             Path("/etc/l3ctl").mkdir()
-            (self.run_dir / "made-etc-l3ctl").touch()
+            self.made_etc.touch()
         self.etc.mkdir(parents=True)
         self.config.write_text(CONFIG % self.run_dir)
         self.write_inventory(record(customer) for customer in CUSTOMERS)
@@ -147,11 +148,16 @@ class Lab:
         self.hosts[customer.name].ip("link set eth0 down")
 
     def _start_programs(self) -> None:
-        self.upstream.start([found("bird"), "-f", "-c", f"{self.run_dir}/bird.conf", "-s", f"{self.run_dir}/bird.ctl"], self._log("bird"))
+        self.start_bird()
         self.start_agent()
         (self.run_dir / "exabgp.conf").write_text(self.l3ctl("exabgp-config"))
         exabgp = [str(_EXABGP), "server", f"{self.run_dir}/exabgp.conf"]
         self.router.start(exabgp, self._log("exabgp"), ENVIRONMENT)
+
+    def start_bird(self) -> "subprocess.Popen[bytes]":
+        """Start the upstream's BIRD."""
+        bird = [found("bird"), "-f", "-c", f"{self.run_dir}/bird.conf", "-s", f"{self.run_dir}/bird.ctl"]
+        return self.upstream.start(bird, self._log("bird"))
 
     def start_agent(self) -> None:
         """Start the agent and wait until it answers."""
@@ -221,11 +227,13 @@ class Lab:
         libc = ctypes.CDLL(None)
         while libc.umount2(os.fsencode(self.run_dir / "bpf"), 2) == 0:  # MNT_DETACH
             pass
-        made_etc = (self.run_dir / "made-etc-l3ctl").exists()
         shutil.rmtree(self.run_dir, ignore_errors=True)
         shutil.rmtree(self.etc.parent, ignore_errors=True)
         empty = [self.etc.parent.parent, self.run_dir.parent, self.run_dir.parent.parent]
-        for folder in [*empty, Path("/etc/l3ctl")] if made_etc else empty:
+        if self.made_etc.exists() and list(self.made_etc.parent.iterdir()) == [self.made_etc]:  # no other lab needs it
+            self.made_etc.unlink()
+            empty.append(Path("/etc/l3ctl"))
+        for folder in empty:
             try:
                 folder.rmdir()
             except OSError:  # not empty: another lab's, or the machine's own

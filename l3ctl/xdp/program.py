@@ -6,11 +6,13 @@ Pins under one directory of a bpffs: `layout`, `program`, `map-<name>`, and `lin
 import ctypes
 import errno
 import os
+import subprocess
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from l3ctl.errors import FilterFailed, MissingRequirement
+from l3ctl.log import event
 from l3ctl.xdp.abi import abi, source_id
 from l3ctl.xdp.libbpf import Map, Program
 from l3ctl.xdp.loader import PROGRAM, Bytecode, compile_filter
@@ -31,19 +33,41 @@ class Loaded:
 
 
 def mount_bpffs(directory: Path) -> None:
-    """Make sure that a bpffs is mounted there. `/sys/fs/bpf` will not do: `ip netns exec` hides it behind a fresh /sys."""
+    """Make sure that a bpffs is mounted there. `/sys/fs/bpf` will not do: `ip netns exec` hides it behind a fresh /sys.
+
+    A mount made in a mount namespace of our own, as `ip netns exec` and hardened services give one, would go with us, and the pins with it:
+    it is made in that of process 1, from where it comes back to us, as it does wherever mounts propagate.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise translate(error, f"cannot make {directory}") from error
     libc = ctypes.CDLL(None, use_errno=True)
     kind = (ctypes.c_long * 64)()
-    if libc.statfs(os.fsencode(directory), ctypes.byref(kind)) == 0 and kind[0] & 0xFFFFFFFF == _BPF_FS_MAGIC:
+
+    def mounted() -> bool:
+        return libc.statfs(os.fsencode(directory), ctypes.byref(kind)) == 0 and kind[0] & 0xFFFFFFFF == _BPF_FS_MAGIC
+
+    if mounted():
         return
+    if _mount_is_private():
+        outside, command = ["nsenter", "--target=1", "--mount", "--"], ["mount", "-t", "bpf", "-o", "mode=0700", "bpf", str(directory)]
+        subprocess.run([*outside, *command], capture_output=True, check=False)
+        if mounted():
+            return
+        subprocess.run([*outside, "umount", str(directory)], capture_output=True, check=False)
+        event("refuse", reason=f"the bpffs on {directory} goes with this process's mount namespace; mount it before: {' '.join(command)}")
     if libc.mount(b"bpf", os.fsencode(directory), b"bpf", 0, b"mode=0700") != 0:
         raise MissingRequirement(
             f"cannot mount a bpffs on {directory}: {os.strerror(ctypes.get_errno())}", "run as root on a kernel with CONFIG_BPF_SYSCALL"
         )
+
+
+def _mount_is_private() -> bool:
+    try:
+        return Path("/proc/self/ns/mnt").stat().st_ino != Path("/proc/1/ns/mnt").stat().st_ino
+    except OSError:  # not allowed to look: then not allowed to enter it either
+        return False
 
 
 _KERNEL = "the kernel log and `bpftool prog` may say more; the filter needs Linux 5.18 or newer"

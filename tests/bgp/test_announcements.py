@@ -33,21 +33,21 @@ def test_prefixes_of_both_families_reach_the_peers_kernel_and_leave_it(routers: 
     }  # fmt: skip
 
 
-def test_an_ebgp_peer_learns_them_too(cabled: TwoRouters) -> None:
-    cabled.start_bird(BIRD_CONF.read_text().replace("ffff::1 as 64512", "ffff::1 as 64999"))
-    bgp = settings(peer(remote_as=64999))
+def test_an_ibgp_peer_learns_them_too(cabled: TwoRouters) -> None:
+    cabled.start_bird(BIRD_CONF.read_text().replace("ffff::1 as 65000", "ffff::1 as 65010"))
+    bgp = settings(peer(remote_as=65010))
     cabled.start_exabgp(bgp)
     agent = cabled.agent(bgp)
     agent.speaker.want("web1", WEB1)
     agent.speaker.complete()
     agent.until(lambda: cabled.kernel() == through(ROUTER, WEB1))
-    assert "BGP.as_path: 64512" in cabled.birdc("show", "route", "all", "2001:db8:11::/64")
+    assert "BGP.local_pref: 100" in cabled.birdc("show", "route", "all", "2001:db8:11::/64")
 
 
 def test_a_session_over_link_local_addresses_carries_link_local_next_hops(cabled: TwoRouters) -> None:
     conf = BIRD_CONF.read_text().replace("local 2001:db8:ffff::1", "local fe80::1").replace("2001:db8:ffff::2 as", "fe80::2%down0 as")
     cabled.start_bird(conf)
-    bgp = settings(Peer(LL_UPSTREAM, 64512, LL_ROUTER, LL_ROUTER, interface="up0"))
+    bgp = settings(Peer(LL_UPSTREAM, 65000, LL_ROUTER, LL_ROUTER, interface="up0"))
     cabled.start_exabgp(bgp)
     agent = cabled.agent(bgp)
     agent.speaker.want("web1", WEB1)

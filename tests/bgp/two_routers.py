@@ -30,12 +30,12 @@ EXABGP = Path(sys.executable).with_name("exabgp")
 BIRD_CONF = Path(__file__).parents[2] / "configs" / "bird.conf"
 
 
-def peer(address: IPv6Address = UPSTREAM, *, next_hop: IPv6Address = ROUTER, remote_as: int = 64512) -> Peer:
+def peer(address: IPv6Address = UPSTREAM, *, next_hop: IPv6Address = ROUTER, remote_as: int = 65000) -> Peer:
     return Peer(address, remote_as, ROUTER, next_hop)
 
 
 def settings(*peers: Peer, med: int = 0) -> BgpSettings:
-    return BgpSettings(IPv4Address("192.0.2.1"), 64512, peers or (peer(),), med=med)
+    return BgpSettings(IPv4Address("192.0.2.1"), 65010, peers or (peer(),), med=med)
 
 
 def announcement(prefix: str) -> Announcement:

@@ -142,9 +142,9 @@ def test_a_bad_inventory_changes_nothing_and_a_good_one_everything_it_says(lab: 
     lab.write_inventory([*records, records[0]])
     seen = log.stat().st_size
     os.kill(lab.status()["agent"]["pid"], signal.SIGHUP)
-    lab.wait("the refusal", lambda: b"refuse inventory=" in log.read_bytes()[seen:], WHOLE)
+    lab.wait("the refusal", lambda: b"refuse reason=" in log.read_bytes()[seen:], WHOLE)
     told = lab.status()["failed"]
-    assert [failure["change"] for failure in told] == ["read the inventory"] * len(told)
+    assert [failure["change"] for failure in told] == ["read the configuration and inventory"] * len(told)
     assert "is used twice" in told[0]["reason"]
     assert len(lab.bird_prefixes()) == 6
     assert pings(lab, WEB1.address6)
@@ -156,6 +156,47 @@ def test_a_bad_inventory_changes_nothing_and_a_good_one_everything_it_says(lab: 
     os.kill(lab.status()["agent"]["pid"], signal.SIGHUP)
     lab.wait("web1's return", lambda: lab.bird_prefixes() == lab.expected_prefixes(), WHOLE)
     lab.wait("nothing left to do", lambda: in_sync(lab), WHOLE)
+
+
+def test_plan_and_apply_go_by_the_files_as_they_are_now(lab: Lab) -> None:
+    """The agent has read them some time ago; who edits them and plans sees what would change, and who applies has it."""
+    records = [record(one) for one in CUSTOMERS]
+    lab.write_inventory(records[1:])
+    there = {"web1", "-port-web1"}  # the port, and what is left on a netdev that is no port's any more
+    assert {change["port"] for change in plan(lab)} == there
+    assert all(pings(lab, one.address6) for one in CUSTOMERS), "a plan changes nothing"
+    made = json.loads(lab.l3ctl("apply", "--json"))
+    assert {change["port"] for change in made["changes"]} == there
+    assert made["failed"] == []
+    lab.wait("web1's end", lambda: lab.bird_prefixes() == lab.expected_prefixes() - {str(WEB1.ipv6), f"{WEB1.ipv4}/32"}, WHOLE)
+
+    text = lab.config.read_text()
+    lab.write_inventory(records)
+    lab.config.write_text(text.replace("mode: enforce", "mode: audit"))
+    assert lab.l3ctl("apply", "--json")
+    assert {port["filter"] for port in lab.status()["ports"]} == {"audit"}
+    lab.config.write_text(text)
+    lab.l3ctl("apply")
+    lab.wait("web1's return", lambda: lab.bird_prefixes() == lab.expected_prefixes(), WHOLE)
+    lab.wait("nothing left to do", lambda: in_sync(lab), WHOLE)
+    assert {port["filter"] for port in lab.status()["ports"]} == {"enforce"}
+
+    lab.config.write_text(text.replace("local_as: 65010", "local_as: 65011"))
+    done = subprocess.run(["ip", "netns", "exec", lab.router.name, str(PROGRAM), "apply"], capture_output=True, text=True)
+    lab.config.write_text(text)
+    assert done.returncode == 1
+    assert "a running agent cannot change bgp; restart the agent" in done.stderr
+    assert json.loads(lab.l3ctl("apply", "--json")) == {"changes": [], "failed": []}
+
+
+def test_a_session_that_is_down_is_no_good_status(lab: Lab) -> None:
+    for bird in lab.upstream.pids():
+        os.kill(bird, signal.SIGKILL)
+    lab.wait("the loss", lambda: any("no BGP session" in trouble for trouble in lab.status()["troubles"]), WHOLE)
+    assert "is not heard there" in lab.l3ctl("status", ok=(1,))
+    lab.start_bird()
+    lab.wait("the session", lambda: lab.status()["troubles"] == [], 60)
+    lab.wait("everything again", lambda: lab.bird_prefixes() == lab.expected_prefixes(), WHOLE)
 
 
 def test_a_second_agent_is_refused(lab: Lab) -> None:

@@ -445,7 +445,7 @@ def test_a_foreign_route_of_the_same_prefix_beside_ours_is_told_of_wherever_it_l
 
 
 def test_a_port_that_left_the_inventory_goes_without_a_trace_and_comes_back(bench: Bench) -> None:
-    bench.router.replace_ports([DB1])
+    bench.router.replace([DB1], SETTINGS)
     made, failed = bench.full_pass()
     assert failed == []
     assert bench.router.plan() == []
@@ -453,7 +453,7 @@ def test_a_port_that_left_the_inventory_goes_without_a_trace_and_comes_back(benc
     assert bench.leftovers("p0") == ""
     assert bench.attached() == {"p1"}
     assert {change.verb for change in made} == {"withdraw", "remove"}
-    bench.router.replace_ports([WEB1, DB1])
+    bench.router.replace([WEB1, DB1], SETTINGS)
     assert bench.full_pass()[1] == []
     assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
     assert bench.router.plan() == []
@@ -461,7 +461,7 @@ def test_a_port_that_left_the_inventory_goes_without_a_trace_and_comes_back(benc
 
 def test_a_port_that_left_the_inventory_with_its_netdev_goes_all_the_same(bench: Bench) -> None:
     bench.ip("link del p0")
-    bench.router.replace_ports([DB1])
+    bench.router.replace([DB1], SETTINGS)
     assert bench.full_pass()[1] == []
     assert bench.router.plan() == []
     assert bench.wished() == DB_PREFIXES
@@ -480,7 +480,7 @@ def test_what_a_former_run_left_on_netdevs_without_port_goes(bench: Bench) -> No
 
 
 def test_a_port_moves_to_another_netdev_and_leaves_nothing_behind(bench: Bench) -> None:
-    bench.router.replace_ports([port("web1", "p2", WEB), DB1])
+    bench.router.replace([port("web1", "p2", WEB), DB1], SETTINGS)
     made, failed = bench.full_pass()
     assert failed == []
     assert bench.router.plan() == []
@@ -491,7 +491,7 @@ def test_a_port_moves_to_another_netdev_and_leaves_nothing_behind(bench: Bench) 
 
 
 def test_two_ports_exchange_their_netdevs_in_one_pass(bench: Bench) -> None:
-    bench.router.replace_ports([port("web1", "p1", WEB), port("db1", "p0", DB)])
+    bench.router.replace([port("web1", "p1", WEB), port("db1", "p0", DB)], SETTINGS)
     assert bench.full_pass()[1] == []
     bench.settle(bench.full_pass)
     assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
@@ -502,7 +502,7 @@ def test_two_ports_exchange_their_netdevs_in_one_pass(bench: Bench) -> None:
 def test_a_prefix_moves_between_ports_in_one_pass(bench: Bench) -> None:
     poorer = replace(WEB, ipv6=WEB.ipv6[1:], ipv4=())
     richer = replace(DB, ipv6=(*DB.ipv6, WEB.ipv6[0]), ipv4=(*DB.ipv4, *WEB.ipv4))
-    bench.router.replace_ports([port("web1", "p0", poorer), port("db1", "p1", richer)])
+    bench.router.replace([port("web1", "p0", poorer), port("db1", "p1", richer)], SETTINGS)
     assert bench.full_pass()[1] == []
     assert bench.router.plan() == []
     assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
@@ -512,7 +512,7 @@ def test_a_prefix_moves_between_ports_in_one_pass(bench: Bench) -> None:
 
 def test_a_host_gets_another_mac_and_link_local(bench: Bench) -> None:
     other = replace(WEB, lladdr="52:54:00:0a:00:7b", link_local=IPv6Address("fe80::7b"))
-    bench.router.replace_ports([port("web1", "p0", other), DB1])
+    bench.router.replace([port("web1", "p0", other), DB1], SETTINGS)
     assert bench.full_pass()[1] == []
     assert bench.router.plan() == []
     assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
@@ -520,7 +520,7 @@ def test_a_host_gets_another_mac_and_link_local(bench: Bench) -> None:
 
 
 def test_a_renamed_port_stays_what_it_is(bench: Bench) -> None:
-    bench.router.replace_ports([replace(WEB1, name="www1"), DB1])
+    bench.router.replace([replace(WEB1, name="www1"), DB1], SETTINGS)
     made, failed = bench.full_pass()
     assert failed == []
     assert bench.router.plan() == []

@@ -292,6 +292,14 @@ def test_the_example_loads() -> None:
     assert config.inventory_file == ROOT / "configs/inventory.yaml"
 
 
+def test_the_examples_are_the_two_ends_of_one_session() -> None:
+    bgp = load_config(ROOT / "configs" / "l3ctl.yaml").bgp_settings()
+    assert bgp is not None
+    here, there = bgp.peers[0], (ROOT / "configs" / "bird.conf").read_text()
+    assert f"local {here.address} as {here.remote_as};" in there
+    assert f"neighbor {here.local_address} as {bgp.local_as};" in there
+
+
 def test_the_defaults_the_example_names_are_the_defaults() -> None:
     example = load_config(ROOT / "configs/l3ctl.yaml")
     smallest = read(SMALLEST)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from l3ctl.control import ControlServer, as_json, ask
-from l3ctl.errors import AgentUnreachable, BadInput, MissingRequirement, NetlinkFailed, Problem
+from l3ctl.errors import AgentRefused, AgentUnreachable, BadInput, MissingRequirement, NetlinkFailed, Problem
 from l3ctl.model import Announcement, Change, Host, Mode, Neighbour, Verb
 
 WHOLE = 30.0
@@ -187,7 +187,7 @@ def test_a_handler_that_fails_becomes_an_error_for_who_asked_only(serve: Callabl
         return {}
 
     agent = serve(handler)
-    with pytest.raises(AgentUnreachable, match=r"no answer; wait|is bad; a.yaml:2:1: is bad too"):
+    with pytest.raises(AgentRefused, match=r"no answer; wait|is bad; a.yaml:2:1: is bad too"):
         ask(agent.path, {"command": "status"})
     assert ask(agent.path, {}) == {}
 
@@ -244,7 +244,7 @@ def test_a_strange_answer_is_an_unreachable_agent(tmp_path: Path, raw: bytes) ->
 
         thread = threading.Thread(target=answer)
         thread.start()
-        with pytest.raises(AgentUnreachable):
+        with pytest.raises((AgentUnreachable, AgentRefused)):
             ask(tmp_path / "agent.sock", {})
         thread.join(WHOLE)
 

@@ -20,7 +20,7 @@ LAYERS = (
     {"agent"},
     {"status"},
     {"router"},
-    {"control"},
+    {"control", "site"},
     BACKENDS,
     {"config", "inventory", "desired", "diff"},
     {"reading"},

@@ -1,0 +1,41 @@
+"""What a person wrote, as it was when it was read: the configuration, and this router's ports of the inventory that it names."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from l3ctl.config import Config, load_config
+from l3ctl.inventory import load_inventory
+from l3ctl.model import Port
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Both files, found good."""
+
+    path: Path
+    config: Config
+    ports: tuple[Port, ...]
+
+    def fingerprint(self) -> str:
+        """The same for two readings that mean the same, wherever they were read from."""
+        meant = (self.config.router, self.config.settings(), self.config.bgp_settings(), self.ports)
+        return hashlib.sha256(repr(meant).encode()).hexdigest()
+
+    def fixed_differences(self, other: "Site") -> list[str]:
+        """The keys that differ and that a running agent cannot change: its name, its sockets, its sessions, how its filter is attached."""
+        mine, theirs = self.config, other.config
+        pairs = {
+            "router": (mine.router, theirs.router),
+            "run_dir": (mine.run_dir, theirs.run_dir),
+            "bgp": (mine.bgp, theirs.bgp),
+            "guard.xdp_mode": (mine.xdp_mode, theirs.xdp_mode),
+        }
+        return [key for key, (one, another) in pairs.items() if one != another]
+
+
+def load_site(path: Path) -> Site:
+    """Read and check both; `BadInput` with all that is wrong."""
+    config = load_config(path)
+    ports = load_inventory(config.inventory_file, config.router, config.gateways, config.session_addresses)
+    return Site(path, config, ports)
