@@ -8,6 +8,8 @@ L3CTL := $(VENV)/bin/l3ctl
 # bcc exists only as Debian's python3-bpfcc, so the environment is made by the system's Python and sees its packages.
 PYTHON := /usr/bin/python3
 PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
+# What attackers use, for tests/evasion. None of them has a daemon.
+TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy
 LINT_PACKAGES := clang
 
 .PHONY: help setup demo test lint lab clean
@@ -37,7 +39,7 @@ fi
 endef
 
 setup: ## Install Debian packages and make .venv
-	@$(call install_packages,$(PACKAGES))
+	@$(call install_packages,$(PACKAGES) $(TEST_PACKAGES))
 	@$(MAKE) --no-print-directory $(VENV)/.complete
 
 $(VENV)/.complete: pyproject.toml constraints.txt
