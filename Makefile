@@ -12,7 +12,7 @@ PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethto
 TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy
 LINT_PACKAGES := clang
 
-.PHONY: help setup demo test lint lab clean
+.PHONY: help setup demo test evasion lint lab clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -56,6 +56,10 @@ demo: setup ## Tell the story of l3ctl in about a minute
 test: setup ## Run the tests; without root, those that need none
 	@$(VENV)/bin/python -m pytest -q
 
+evasion: setup ## Run real attack tools against the lab, and print what came of each
+	@rm -f .make/evasion.txt
+	@$(VENV)/bin/python -m pytest -q tests/evasion && status=0 || status=$$?; cat .make/evasion.txt; exit $$status
+
 lint: setup ## ruff, mypy --strict, clang -Wall -Wextra
 	@$(call install_packages,$(LINT_PACKAGES))
 	@$(VENV)/bin/ruff check .
@@ -69,4 +73,4 @@ lab: setup ## Build the lab and leave it running
 	@$(L3CTL) lab up
 
 clean: ## Remove what make made
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .make .mypy_cache .pytest_cache .ruff_cache .hypothesis

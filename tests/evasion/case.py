@@ -1,4 +1,4 @@
-"""What one run of an attack tool is: data only. The lists of them are in thc.py, toolkit.py and arp.py; what becomes of one, in attacker.py."""
+"""What one run of an attack tool is: data only. They are listed in thc.py, toolkit.py and arp.py; attacker.py runs them."""
 
 import sys
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ PLACES = {
     "own_mac": ROGUE.lladdr,
     "scapy": f"{sys.executable} {Path(__file__).with_name('scapy_frames.py')}",
 }
-"""what stands in braces in a case's arguments"""
+"""what stands in braces in a command"""
 
 WHY_IT_PASSES = {
     "later fragment": "carries no header to judge; without its first fragment, which is judged, it reassembles to nothing",
@@ -54,6 +54,10 @@ class Case:
     """the kinds of frames, of WHY_IT_PASSES, that the contract lets through among what this tool sends; all others are dropped"""
     cause: str = ""
     """for a tool that only answers what it hears: what the attacker's own kernel is made to ask, of attacker.CAUSES"""
+    proof: str = ""
+    """where the attacker's kernel, or an accomplice, sends too: a reason that only the tool's own frames are counted by"""
+    answered: bool = False
+    """for a tool that asks for the router's MAC from a link-local that is not billed: an accomplice answers, as the filter does not"""
     seconds: float = 1.5
     frames: int = 20_000
     silence: float = 0.6

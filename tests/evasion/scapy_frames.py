@@ -15,9 +15,12 @@ from scapy.all import (
     Ether,
     ICMPv6EchoRequest,
     ICMPv6ND_NS,
+    ICMPv6ND_RS,
     ICMPv6NDOptSrcLLAddr,
     IPv6,
+    IPv6ExtHdrDestOpt,
     IPv6ExtHdrFragment,
+    IPv6ExtHdrHopByHop,
     Packet,
     Raw,
     conf,
@@ -84,6 +87,26 @@ def solicitation(source: str = OWN_LL) -> Packet:
     return IPv6(src=source, dst="ff02::1:ff00:1") / ICMPv6ND_NS(tgt=GATEWAY) / ICMPv6NDOptSrcLLAddr(lladdr=OWN_MAC)
 
 
+def rs(source: str = OWN_LL, *macs: str) -> Packet:
+    packet = IPv6(src=source, dst="ff02::2", hlim=255) / ICMPv6ND_RS()
+    for mac in macs:
+        packet /= ICMPv6NDOptSrcLLAddr(lladdr=mac)
+    return packet
+
+
+def rs_behind_headers() -> list[Packet]:
+    message = bytes(rs(VICTIM_LL, OWN_MAC))[40:]
+    head = IPv6(src=VICTIM_LL, dst="ff02::2", hlim=255)
+    extensions = (
+        IPv6ExtHdrHopByHop(nh=58),
+        IPv6ExtHdrDestOpt(nh=58),
+        IPv6ExtHdrFragment(nh=58),
+        IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / IPv6ExtHdrFragment(nh=58),
+        IPv6ExtHdrHopByHop() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt() / IPv6ExtHdrDestOpt(nh=58),
+    )
+    return [layer2(destination="33:33:00:00:00:02") / head / extension / Raw(message) for extension in extensions]
+
+
 def unaligned_arp() -> bytes:
     """Sender and target are there, the end of the packet is not."""
     return bytes(layer2() / arp(2, sender=VICTIM4))[: 14 + 27]
@@ -121,6 +144,16 @@ CASES: dict[str, Callable[[], Iterable[Packet]]] = {
     "ns-priority-tagged": lambda: [Ether(src=OWN_MAC, dst="33:33:ff:00:00:01") / Dot1Q(vlan=0) / solicitation(VICTIM_LL)],
     "requests-from-addresses-not-its-own": lambda: [layer2() / arp(1, sender=f"203.0.113.{number}") for number in range(64, 255)],
     "scan-of-the-whole-range": lambda: [layer2() / arp(1, target=f"203.0.113.{number}") for number in range(2, 255)],
+    "rs": lambda: [layer2() / rs(OWN_LL, OWN_MAC), layer2() / rs(OWN_LL), layer2() / rs("::")],
+    "rs-as-the-victim": lambda: [
+        layer2() / rs(VICTIM_LL, OWN_MAC),
+        layer2(VICTIM_MAC) / rs(VICTIM_LL, VICTIM_MAC),
+        layer2() / rs(OWN, OWN_MAC),
+    ],
+    "rs-behind-headers": rs_behind_headers,
+    "rs-with-odd-options": lambda: [
+        layer2() / rs(*words) for words in (("::", OWN_MAC), (OWN_LL, VICTIM_MAC), (OWN_LL, OWN_MAC, VICTIM_MAC))
+    ],
     "echo-from-link-locals-of-nobody": lambda: echo(source="fe80::"),
     "echo-to-link-locals-of-nobody": lambda: echo(destination="fe80::"),
     "echo-from-the-uplink": lambda: echo(source="2001:db8:ffff:0:"),

@@ -25,7 +25,7 @@ _MULTICAST_REPORTS = frozenset((131, 132, 143))
 
 
 class Tap:
-    """Open from its making to its closing. Nobody reads meanwhile: its buffer keeps the first ten thousands of frames, `total` counts all."""
+    """Open from its making to its closing. Nobody reads meanwhile: its buffer keeps the first tens of thousands, `total` counts all."""
 
     def __init__(self, namespace: Namespace, netdev: str, *, outgoing: bool) -> None:
         self._outgoing = outgoing
