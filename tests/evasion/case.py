@@ -28,7 +28,7 @@ PLACES = {
 WHY_IT_PASSES = {
     "later fragment": "carries no header to judge; without its first fragment, which is judged, it reassembles to nothing",
     "MLD report": "a host may join any group; the router forwards no multicast, so nobody receives more for it",
-    "echo": "ordinary traffic: a ping",
+    "echo": "ordinary traffic: a ping; the router has routes to no link-local but the billed ones",
     "node query": "ICMPv6 that is not ND; the kernel answers none",
     "ICMPv6 error": "ordinary traffic; a host ignores one that quotes no packet of its own",
     "other ICMPv6": "not ND, and nothing the router's neighbour code would read",

@@ -18,7 +18,7 @@ def _each(command: str, aim: str, *options: str, passes: tuple[str, ...] = (), *
 _NA = "atk6-fake_advertise6 OPTIONS -n 3 -w 0 eth0"
 ADVERTISEMENTS = (
     *_each(f"{_NA} {{gateway6}}", "be the gateway", "", "-O", "-r -s", "-m {victim_mac}", "-H", "-f", "-f -f", "-H -f"),
-    *_each(f"{_NA} {{gateway6}}", "be the gateway, in fragments", "-D", "-F"),
+    *_each(f"{_NA} {{gateway6}}", "be the gateway, in fragments", "-D", "-F", passes=_LATER),
     *_each(f"{_NA} {{victim_ll}} {{gateway6}}", "be a neighbour, to the router", "", "-H", "-f"),
     *_each(f"{_NA} {{victim}} {{gateway6}} {{own_mac}} {{victim_ll}}", "be a neighbour, in its name", "-s", "-f"),
 )
@@ -35,7 +35,7 @@ ROUTERS = (
     *_each("atk6-fake_router6 OPTIONS eth0 2001:db8:bad::/64", "become everybody's router", "", "-H", "-F", "-HF", frames=1),
     *_each("atk6-fake_router6 OPTIONS eth0 2001:db8:bad::/64", "become everybody's router, in fragments", "-D", passes=_LATER, frames=2),
     *_each("atk6-kill_router6 OPTIONS eth0 {gateway6}", "end the gateway", "", "-H", "-F", frames=1),
-    *_each("atk6-kill_router6 OPTIONS eth0 {gateway6}", "end the gateway, in fragments", "-D", frames=2),
+    *_each("atk6-kill_router6 OPTIONS eth0 {gateway6}", "end the gateway, in fragments", "-D", passes=_LATER, frames=2),
 )
 
 SOLICITATIONS = (
@@ -70,11 +70,11 @@ FLOODS = (
     ),
     *_each("atk6-flood_rs6 OPTIONS eth0", "fill the neighbour table", "", "-s", "-S"),
     *_each("atk6-flood_router26 OPTIONS eth0", "fill everybody's routes", "", "-a", "-H", "-f", "-a -f", "-A", "-s -m"),
-    *_each("atk6-flood_router26 OPTIONS eth0", "fill everybody's routes, in fragments", "-F"),
+    *_each("atk6-flood_router26 OPTIONS eth0", "fill everybody's routes, in fragments", "-F", passes=_LATER),
     *_each("atk6-flood_router6 OPTIONS eth0", "fill everybody's routes", "", "-HF"),
     *_each("atk6-flood_redir6 OPTIONS eth0", "fill everybody's route exceptions", "", "-H", "-F", "-a"),
     *_each("atk6-flood_redir6 OPTIONS eth0", "fill everybody's route exceptions, in fragments", "-D", passes=_LATER),
-    *_each("OPTIONS eth0", "fill everybody's groups, from link-locals of nobody", "atk6-flood_mld6", "atk6-flood_mld26", frames=5_000),
+    *_each("OPTIONS eth0", "fill everybody's groups", "atk6-flood_mld6", "atk6-flood_mld26", passes=("MLD report",), frames=5_000),
     *_each("atk6-flood_mldrouter6 eth0", "be many multicast routers", ""),
 )
 
@@ -119,7 +119,7 @@ ODDITIES = (
     *_each("atk6-implementation6 -p eth0 {gateway6} OPTIONS", "headers that nobody thought of", "3", "20", passes=_ECHO),
     *_each("atk6-randicmp6 -p eth0 {gateway6}", "every type and code of ICMPv6", "", passes=_ANY_ICMPV6, frames=70_000, seconds=4),
     *_each("atk6-fuzz_ip6 -a OPTIONS eth0 {gateway6}", "mutated ND", "-2", "-3", "-3 -x", passes=_ANY_ICMPV6, frames=1_000),
-    *_each("atk6-fuzz_ip6 -a -4 eth0 {gateway6}", "mutated ND, from a link-local of nobody", "", frames=1_000),
+    *_each("atk6-fuzz_ip6 -a -4 eth0 {gateway6}", "mutated ND, from a link-local of nobody", "", passes=_ANY_ICMPV6, frames=1_000),
     *_each(
         "atk6-fuzz_ip6 -a OPTIONS eth0 {gateway6}",
         "mutated headers",
@@ -127,9 +127,9 @@ ODDITIES = (
         passes=_ANYTHING,
         frames=1_000,
     ),
-    *_each("atk6-denial6 eth0 {gateway6} 2", "a header of many options", "", passes=_ECHO, frames=500),
-    *_each("atk6-denial6 eth0 {gateway6} 5", "an authentication header", "", passes=_ECHO, frames=500, seconds=5),
-    *_each("atk6-denial6 eth0 {gateway6} OPTIONS", "a long chain of headers", "3", frames=500, seconds=5),
+    *_each("atk6-denial6 eth0 {gateway6} 2", "a header of many options", "", passes=_ECHO, frames=500, seconds=5, silence=2.5),
+    *_each("atk6-denial6 eth0 {gateway6} 5", "an authentication header", "", passes=_ECHO, frames=500, seconds=5, silence=2.5),
+    *_each("atk6-denial6 eth0 {gateway6} OPTIONS", "a long chain of headers", "3", frames=500, seconds=5, silence=2.5),
 )
 
 CASES = (

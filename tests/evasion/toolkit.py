@@ -52,7 +52,7 @@ SOLICITATIONS = (
         "-s {own_ll} -e -e",
     ),
     *_each(_NS, "be learnt, behind headers", "-s {victim_ll} -e -H 8", "-s {victim_ll} -e -u 8", "-s {victim_ll} -e -y 64"),
-    *_each(_NS, "be learnt, in fragments", "-s {victim_ll} -e -y 16", "-s {victim_ll} -e -u 8 -U 8 -y 24"),
+    *_each(_NS, "be learnt, in fragments", "-s {victim_ll} -e -y 16", "-s {victim_ll} -e -u 8 -U 8 -y 24", passes=_LATER),
     *_each(_NS, "be learnt as itself, in fragments", "-s {own_ll} -e -y 16", passes=_LATER),
     *_each(_NS, "fill the neighbour table", "-F 500 -e"),
     *_each("ns6 -i eth0 -s {own_ll} -e", "find neighbours", "-t {victim}", "-t {victim_ll}", "-t {victim}/64 -T 200"),
@@ -77,7 +77,7 @@ REDIRECTS = (
     *_each(_RD, "draw a neighbour's traffic to itself", "", "-n", "-e -S {own_mac}", "-E {victim_mac}", proof="redirect", **_ASKING),
     *_each(_RD, "draw a neighbour's traffic to itself, from afar", "-A 64", proof="nd-malformed", **_ASKING),
     *_each(_RD, "draw a neighbour's traffic, behind headers", "-H 8", "-u 8", "-H 8 -u 8 -n", proof="redirect", **_ASKING),
-    *_each(_RD, "draw a neighbour's traffic, in fragments", "-y 64", proof="nd-fragment", **_ASKING),
+    *_each(_RD, "draw a neighbour's traffic, in fragments", "-y 64", passes=_LATER, proof="nd-fragment", **_ASKING),
 )
 
 _FRAG = "frag6 -i eth0 -d {gateway6} -s {own_ll}"
