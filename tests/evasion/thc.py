@@ -127,9 +127,9 @@ ODDITIES = (
         passes=_ANYTHING,
         frames=1_000,
     ),
-    *_each("atk6-denial6 eth0 {gateway6} 2", "a header of many options", "", passes=_ECHO, frames=500, seconds=5, silence=2.5),
-    *_each("atk6-denial6 eth0 {gateway6} 5", "an authentication header", "", passes=_ECHO, frames=500, seconds=5, silence=2.5),
-    *_each("atk6-denial6 eth0 {gateway6} OPTIONS", "a long chain of headers", "3", frames=500, seconds=5, silence=2.5),
+    *_each("atk6-denial6 eth0 {gateway6} 2", "a header of many options", "", passes=_ECHO, frames=500, seconds=10, silence=7),
+    *_each("atk6-denial6 eth0 {gateway6} 5", "an authentication header", "", passes=_ECHO, frames=500, seconds=10, silence=7),
+    *_each("atk6-denial6 eth0 {gateway6} OPTIONS", "a long chain of headers", "3", frames=500, seconds=10, silence=7),
 )
 
 CASES = (
