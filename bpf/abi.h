@@ -21,6 +21,8 @@
 #define PORT_AUDIT 1
 #define PORT_SOURCE_GUARD 2
 #define PORT_PASS_ROUTER_SOLICITATIONS 4
+#define PORT_QINQ 8
+#define PORT_PROXY_ARP 16
 
 /* struct netdev flags */
 #define NETDEV_DROP_UNKNOWN_VLAN 1
@@ -28,7 +30,14 @@
 /* How many bits of struct prefix_key stand before the address: port, lladdr, pad. */
 #define PREFIX_KEY_BITS 96
 
-/* ifs[ifindex]: where to look for the port. untagged_port is an index into ports, trunk an index + 1; 0 is none. */
+/* How many bytes of a frame a sample holds, and how many bytes of samples may wait to be read. */
+#define SAMPLE_FRAME 128
+#define SAMPLES_SIZE 262144
+
+/* Netdevs whose ifindex is past the array's end stand in a hash: a hypervisor's taps come and go, and an ifindex never comes again. */
+#define MAX_FAR_NETDEVS 16384
+
+/* ifs[ifindex], or far_ifs[ifindex]: where to look for the port. untagged_port is an index into ports, trunk an index + 1; 0 is none. */
 struct netdev {
 	__u32 untagged_port;
 	__u32 trunk;
@@ -76,7 +85,10 @@ struct host {
 	__u8 link_local[16];
 };
 
-/* prefixes (LPM): what is billed to a host. Being there is all; the value says nothing. */
+/*
+ * prefixes (LPM): what is billed to a host. Being there is all; the value says nothing. Under a MAC of zeroes, which no frame may come
+ * from, stand the prefixes whose addresses the router answers ARP for (proxy_arp).
+ */
 struct prefix_key {
 	__u32 prefix_length;
 	__u32 port;
@@ -89,6 +101,22 @@ struct prefix_key {
 struct gateway_key {
 	__u32 port;
 	__u8 address[16];
+};
+
+/* tokens[index]: how many more samples may be taken of each reason until the agent, having read those there are, refills them. */
+struct port_tokens {
+	__u8 left[48]; /* REASON_STRIDE */
+};
+
+/* samples (ring buffer): a frame that was counted, as evidence. `length` is the frame's, `captured` what of it is here. */
+struct sample {
+	__u32 ifindex;
+	__u32 port;
+	__u32 vlan_id;
+	__u32 reason;
+	__u32 length;
+	__u32 captured;
+	__u8 frame[128]; /* SAMPLE_FRAME */
 };
 
 /* places[0]: scratch of one frame. */

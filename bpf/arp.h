@@ -48,7 +48,11 @@ static __always_inline enum reason arp_verdict(const struct frame *frame, const 
 		return REASON_ARP_GRATUITOUS;
 	if (is_gateway_ipv4(index, target))
 		return REASON_ARP_ANSWER;
-	return sender ? REASON_ARP_TARGET : REASON_ARP_PROBE;
+	if (!sender)
+		return REASON_ARP_PROBE;
+	if (port->flags & PORT_PROXY_ARP && is_proxied_ipv4(index, target) && !is_billed_ipv4(port, index, ethernet->source, target))
+		return REASON_ARP_ANSWER;
+	return REASON_ARP_TARGET;
 }
 
 #endif

@@ -6,11 +6,14 @@
 #include "parse.h"
 
 BPF_ARRAY(ifs, struct netdev, MAX_IFINDEX);
+BPF_TABLE("hash", __u32, struct netdev, far_ifs, MAX_FAR_NETDEVS);
 BPF_ARRAY(vlans, __u32, MAX_TRUNKS * 4096); /* [trunk * 4096 + VLAN id] -> port index, 0 is none */
 BPF_ARRAY(ports, struct port, MAX_PORTS);
 BPF_ARRAY(names, struct port_name, MAX_PORTS);
 BPF_ARRAY(budgets, __u64, MAX_PORTS); /* [port] -> theoretical arrival time of the next answer, in ns of the coarse clock */
 BPF_PERCPU_ARRAY(counters, __u64, MAX_PORTS * REASON_STRIDE);
+BPF_ARRAY(tokens, struct port_tokens, MAX_PORTS);
+BPF_RINGBUF_OUTPUT(samples, SAMPLES_SIZE / 4096);
 BPF_TABLE("hash", struct host_key, struct host, hosts, MAX_HOSTS);
 BPF_TABLE("hash", struct gateway_key, __u8, gateways, MAX_GATEWAYS);
 BPF_PERCPU_ARRAY(places, struct nd_place, 1);
@@ -64,6 +67,13 @@ static __always_inline bool is_billed_ipv4(const struct port *port, __u32 index,
 	return is_billed(index, lladdr, mapped);
 }
 
+static __always_inline bool is_proxied_ipv4(__u32 index, __u32 address)
+{
+	const __u8 nobody[6] = {};
+	__u32 mapped[4] = {0, 0, swap32(0xffff), address};
+	return is_billed(index, nobody, mapped);
+}
+
 static __always_inline bool is_gateway(__u32 index, const __u32 *address)
 {
 	struct gateway_key key = {.port = index};
@@ -98,6 +108,32 @@ static __always_inline void count(__u32 index, __u32 reason)
 		*counter += 1;
 }
 
+/* Evidence, as long as there are tokens for it: a flood costs a fixed number of samples. No clock: the agent refills what it has read. */
+static __always_inline void sample(struct xdp_md *context, const struct frame *frame, __u32 index, __u32 reason)
+{
+	struct port_tokens *budget = tokens.lookup(&index);
+	if (!budget || reason >= REASON_STRIDE || !budget->left[reason])
+		return;
+	struct sample *taken = samples.ringbuf_reserve(sizeof(struct sample));
+	if (!taken)
+		return;
+	budget->left[reason] -= 1;
+	taken->ifindex = context->ingress_ifindex;
+	taken->port = index;
+	taken->vlan_id = frame->vlan_id;
+	taken->reason = reason;
+	taken->length = frame->length;
+	__u64 captured = frame->length;
+	asm volatile("" : "+r"(captured)); /* one number from here on, whose limits the verifier sees */
+	if (captured > SAMPLE_FRAME)
+		captured = SAMPLE_FRAME;
+	asm volatile("" : "+r"(captured));
+	taken->captured = captured;
+	if (!captured || captured > SAMPLE_FRAME || bpf_xdp_load_bytes(context, 0, taken->frame, captured))
+		taken->captured = 0;
+	samples.ringbuf_submit(taken, 0);
+}
+
 /*
  * Generic cell rate algorithm: one number a port, no division. Two CPUs that answer the same port in the same moment may both see the old
  * number; that is one answer too many a CPU, and costs no lock. Only frames that would be answered reach this clock, a flood of drops never.
@@ -113,6 +149,12 @@ static __always_inline bool within_budget(const struct port *port, __u32 index)
 		return false;
 	*arrival = next + port->answer_interval;
 	return true;
+}
+
+static __always_inline struct netdev *find_netdev(__u32 ifindex)
+{
+	struct netdev *netdev = ifs.lookup(&ifindex);
+	return netdev ? netdev : far_ifs.lookup(&ifindex);
 }
 
 /* The port a frame belongs to, as index; 0: none. */
@@ -160,37 +202,41 @@ int l3ctl_filter(struct xdp_md *context)
 	frame.length = length;
 
 	__u32 reason = parse_frame(&frame);
-	bool ordinary = reason == REASON_NONE && frame.kind < FRAME_ARP;
+	bool readable = reason == REASON_NONE;
+	bool ordinary = readable && frame.kind < FRAME_ARP;
 #ifndef SOURCE_GUARD
-	if (ordinary)
+	if (ordinary && !frame.stacked)
 		return XDP_PASS;
 #endif
 
 	__u32 ifindex = context->ingress_ifindex;
-	struct netdev *netdev = ifs.lookup(&ifindex);
+	struct netdev *netdev = find_netdev(ifindex);
 	if (!netdev)
 		return XDP_PASS;
 	__u32 index = find_port(netdev, frame.vlan_id);
 	if (!index) {
-		if (ordinary || !(netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
+		if ((ordinary && !frame.stacked) || !(netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
 			return XDP_PASS;
 		count(0, REASON_UNKNOWN_PORT);
+		sample(context, &frame, 0, REASON_UNKNOWN_PORT);
 		return XDP_DROP;
 	}
 	struct port *port = ports.lookup(&index);
 	if (!port)
 		return XDP_PASS;
 
-	if (reason == REASON_NONE && frame.kind == FRAME_ARP)
+	if (frame.stacked && !(port->flags & PORT_QINQ))
+		reason = REASON_VLAN_STACKED;
+	else if (readable && frame.kind == FRAME_ARP)
 		reason = arp_verdict(&frame, port, index);
-	else if (reason == REASON_NONE && frame.kind == FRAME_ND)
+	else if (readable && frame.kind == FRAME_ND)
 		reason = merge_paths(&frame) ? nd_verdict(&frame, port, index) : REASON_ND_MALFORMED;
 #ifdef SOURCE_GUARD
 	else if (ordinary && port->flags & PORT_SOURCE_GUARD)
 		reason = source_verdict(&frame, port, index);
+#endif
 	if (ordinary && reason == REASON_NONE)
 		return XDP_PASS;
-#endif
 
 	/* What is left without a reason is a router solicitation that may pass; it draws on the same budget as an answer. */
 	if ((reason == REASON_NONE || reason == REASON_ARP_ANSWER || reason == REASON_NS_ANSWER) && !within_budget(port, index))
@@ -198,6 +244,7 @@ int l3ctl_filter(struct xdp_md *context)
 	if (reason == REASON_NONE)
 		return XDP_PASS;
 	count(index, reason);
+	sample(context, &frame, index, reason);
 	if (port->flags & PORT_AUDIT)
 		return XDP_PASS;
 	if (reason == REASON_ARP_ANSWER)

@@ -65,6 +65,7 @@ struct frame {
 	__u32 icmpv6;  /* offset of the ICMPv6 header, for FRAME_ND */
 	__u16 vlan_id;
 	__u8 kind;
+	__u8 stacked; /* there are two tags: for a QinQ port to read, for any other a reason to drop */
 	__u8 icmpv6_type;
 	__u8 nd_header; /* length of the ND message without its options */
 };
@@ -195,11 +196,17 @@ static __always_inline enum reason parse_ipv6(struct frame *frame, __u8 next, __
 	return REASON_EXT_HEADER;
 }
 
+static __always_inline bool is_inner_tag(__u16 type)
+{
+	return type == ETHERTYPE_8021Q || type == ETHERTYPE_8021AD || type == ETHERTYPE_9100;
+}
+
 static __always_inline enum reason parse_frame(struct frame *frame)
 {
 	struct ethernet_header *ethernet = frame->data;
 
 	frame->kind = FRAME_OTHER;
+	frame->stacked = false;
 	frame->vlan_id = UNTAGGED;
 	frame->network = ETHERNET_HEADER;
 	if ((void *)(ethernet + 1) > frame->data_end)
@@ -215,8 +222,15 @@ static __always_inline enum reason parse_frame(struct frame *frame)
 			frame->vlan_id = vlan_id;
 		type = swap16(tag->type);
 		frame->network += VLAN_TAG;
-		if (type == ETHERTYPE_8021Q || type == ETHERTYPE_8021AD || type == ETHERTYPE_9100)
-			return frame->length < ETHERNET_HEADER + 2 * VLAN_TAG ? REASON_TRUNCATED : REASON_VLAN_STACKED;
+		if (is_inner_tag(type)) {
+			if ((void *)(++tag + 1) > frame->data_end)
+				return REASON_TRUNCATED;
+			type = swap16(tag->type);
+			frame->network += VLAN_TAG;
+			frame->stacked = true;
+			if (is_inner_tag(type)) /* a third one is for nobody */
+				return frame->length < frame->network + VLAN_TAG ? REASON_TRUNCATED : REASON_VLAN_STACKED;
+		}
 	}
 	if (type < ETHERTYPE_MIN)
 		return REASON_LLC;

@@ -95,7 +95,7 @@ class Agent:
         self._lock.acquire()
         try:
             self._catch_signals()
-            loaded = self._filter.open(self._site.config.guard.source_guard)
+            loaded = self._filter.open(self._site.source_guard())
             event("start" if loaded else "adopt", version=__version__, router=self._site.config.router, ports=len(self._router.ports))
             # Watching begins before the first look, so that nothing falls between the two.
             self._events = self._kernel.watch()
@@ -251,8 +251,8 @@ class Agent:
                 event("refuse", reason=line)
             return []
         self._bad_input = []
-        if site.config.guard.source_guard != self._site.config.guard.source_guard:
-            self._filter.open(site.config.guard.source_guard)
+        if site.source_guard() != self._site.source_guard():
+            self._filter.open(site.source_guard())
         self._site = site
         self._router.replace(site.ports, site.config.settings())
         return self._full_pass()

@@ -9,7 +9,18 @@ from pydantic import PlainValidator, StrictBool, ValidationInfo, model_validator
 
 from l3ctl import model
 from l3ctl.reading.document import read_document
-from l3ctl.reading.fields import LINK_LOCAL, AsNumber, InterfaceName, Ipv4Unicast, Ipv6Unicast, Name, UnicastAddress, one_of, whole_number
+from l3ctl.reading.fields import (
+    LINK_LOCAL,
+    AsNumber,
+    InterfaceName,
+    Ipv4Prefix,
+    Ipv4Unicast,
+    Ipv6Unicast,
+    Name,
+    UnicastAddress,
+    one_of,
+    whole_number,
+)
 from l3ctl.reading.validation import Fault, Strict, must, refused, validated
 
 DEFAULT_PATH = Path("/etc/l3ctl/l3ctl.yaml")
@@ -51,6 +62,7 @@ class Gateway(Strict):
 
     ipv6: tuple[Ipv6Unicast, ...] = (IPv6Address("fe80::1"),)
     ipv4: tuple[Ipv4Unicast, ...] = ()
+    proxy_arp: tuple[Ipv4Prefix, ...] = ()
 
     @model_validator(mode="after")
     def _some(self) -> Self:
@@ -232,6 +244,7 @@ class Config(Strict):
             unknown_vlan_drop=self.guard.unknown_vlan is PassOrDrop.DROP,
             answer_rate=self.guard.answer_rate,
             answer_burst=self.guard.answer_burst,
+            proxy_arp=self.gateway.proxy_arp,
         )
 
     def bgp_settings(self) -> model.BgpSettings | None:

@@ -69,12 +69,14 @@ def port_policy(port: Port, router_lladdr: str, settings: Settings) -> PortPolic
         router_lladdr=router_lladdr,
         hosts=tuple(sorted(hosts, key=lambda host: host.lladdr)),
         gateways=(*sorted(settings.gateway_ipv4), *sorted(settings.gateway_ipv6)),
-        mode=settings.mode,
-        source_guard=settings.source_guard,
+        mode=port.mode or settings.mode,
+        source_guard=settings.source_guard if port.source_guard is None else port.source_guard,
         router_solicitations_pass=settings.router_solicitations_pass,
         unknown_vlan_drop=settings.unknown_vlan_drop,
         answer_rate=settings.answer_rate,
         answer_burst=settings.answer_burst,
+        qinq=port.qinq,
+        proxy_arp=tuple(sorted(settings.proxy_arp)),
     )
 
 

@@ -12,6 +12,13 @@ Prefix = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 
+class Mode(enum.StrEnum):
+    """Whether the filter's drops are carried out, or only counted."""
+
+    ENFORCE = "enforce"
+    AUDIT = "audit"
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """A MAC with everything billed to it."""
@@ -28,20 +35,19 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """A guarded attachment: ``interface`` is the layer-3 netdev; the filter sits on ``guard``, on ``vlan_id`` where that is a trunk."""
+    """A guarded attachment: ``interface`` is the layer-3 netdev; the filter sits on ``guard``, on ``vlan_id`` where that is a trunk.
+
+    ``qinq``: frames may carry a second tag, of whatever VLAN id. What is None is as the router's settings say.
+    """
 
     name: str
     interface: str
     guard: str
     vlan_id: int | None
     hosts: tuple[Host, ...]
-
-
-class Mode(enum.StrEnum):
-    """Whether the filter's drops are carried out, or only counted."""
-
-    ENFORCE = "enforce"
-    AUDIT = "audit"
+    qinq: bool = False
+    mode: Mode | None = None
+    source_guard: bool | None = None
 
 
 class XdpMode(enum.StrEnum):
@@ -65,6 +71,8 @@ class Settings:
     answer_rate: int = 100
     """answers per second and port"""
     answer_burst: int = 200
+    proxy_arp: tuple[IPv4Network, ...] = ()
+    """whose addresses the router answers ARP for, as their gateway: hosts that think their neighbours are on their link reach them so"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +145,8 @@ class PortPolicy:
     unknown_vlan_drop: bool
     answer_rate: int
     answer_burst: int
+    qinq: bool = False
+    proxy_arp: tuple[IPv4Network, ...] = ()
 
     def __str__(self) -> str:
         where = self.guard or "nothing"

@@ -22,6 +22,11 @@ class Site:
         meant = (self.config.router, self.config.settings(), self.config.bgp_settings(), self.ports)
         return hashlib.sha256(repr(meant).encode()).hexdigest()
 
+    def source_guard(self) -> bool:
+        """Whether any port here wants the source guard, which costs every packet a look-up and so is a program of its own."""
+        default = self.config.guard.source_guard
+        return any(default if port.source_guard is None else port.source_guard for port in self.ports) if self.ports else default
+
     def fixed_differences(self, other: "Site") -> list[str]:
         """The keys that differ and that a running agent cannot change: its name, its sockets, its sessions, how its filter is attached."""
         mine, theirs = self.config, other.config

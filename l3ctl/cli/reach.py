@@ -27,7 +27,7 @@ def lone_router(site: Site, *, load: bool) -> Router:
     """The router without its agent. With `load`, the filter is loaded where it is not there yet; else it is only looked at."""
     config = site.config
     filter_ = Filter(config.bpffs, config.xdp_mode)
-    there = filter_.open(config.guard.source_guard) or True if load else filter_.look()
+    there = filter_.open(site.source_guard()) or True if load else filter_.look()
     return Router(site.ports, config.settings(), Kernel(), filter_ if there else None, None)
 
 

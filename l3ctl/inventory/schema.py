@@ -1,13 +1,13 @@
 """One inventory record: its keys, its defaults, and what must hold inside it. Between records is `checks`."""
 
 from ipaddress import IPv6Address
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import StrictBool, model_validator
 
-from l3ctl.model import Host, Port, eui64_link_local
+from l3ctl.model import Host, Mode, Port, eui64_link_local
 from l3ctl.reading.document import Loc
-from l3ctl.reading.fields import BilledPrefix, InterfaceName, Ipv4Unicast, LinkLocal, Lladdr, Name, VlanId
+from l3ctl.reading.fields import BilledPrefix, InterfaceName, Ipv4Unicast, LinkLocal, Lladdr, Name, VlanId, one_of
 from l3ctl.reading.validation import Fault, Strict, refused
 
 
@@ -34,6 +34,9 @@ class PortRecord(Strict):
     ipv6: tuple[BilledPrefix, ...] = ()
     ipv4: tuple[Ipv4Unicast, ...] = ()
     hosts: tuple[HostRecord, ...] | None = None
+    qinq: StrictBool = False
+    mode: Annotated[Mode, one_of(Mode)] | None = None
+    source_guard: StrictBool | None = None
 
     @model_validator(mode="after")
     def _forms(self) -> Self:
@@ -48,6 +51,9 @@ class PortRecord(Strict):
         elif self.vlan is not None and self.trunk is None:
             mend = "add 'trunk', or remove 'vlan'"
             faults.append(Fault(f"port '{self.name}' has 'vlan' without 'trunk'", mend, ("vlan",), of_key=True))
+        elif self.qinq and self.trunk is None:
+            mend = "add 'trunk' and 'vlan', the outer tag's, or remove 'qinq'"
+            faults.append(Fault(f"port '{self.name}' has 'qinq' without an outer VLAN", mend, ("qinq",), of_key=True))
         elif self.interface is None and self.trunk is None:
             faults.append(Fault(f"port '{self.name}' is attached to nothing", "add 'interface', or 'trunk' and 'vlan'"))
         elif len(self._interface().encode()) > 15:
@@ -84,6 +90,9 @@ class PortRecord(Strict):
             guard=self.guard or self.trunk or self._interface(),
             vlan_id=self.vlan,
             hosts=tuple(host for _, host in self.located_hosts()),
+            qinq=self.qinq,
+            mode=self.mode,
+            source_guard=self.source_guard,
         )
 
 

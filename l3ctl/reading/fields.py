@@ -126,6 +126,18 @@ def _billed_prefix(value: object) -> IPv6Network:
     return prefix
 
 
+def _ipv4_prefix(value: object) -> IPv4Network:
+    try:
+        prefix = IPv4Network(value, strict=False) if isinstance(value, str) and "/" in value else None
+    except ValueError:
+        prefix = None
+    if prefix is None:
+        raise must("be an IPv4 prefix like 203.0.113.0/24")
+    if str(prefix) != value:
+        raise refused(Fault(f"prefix {value} has host bits set or an odd length", f"write {prefix}"))
+    return prefix
+
+
 def _refuse_special(billed: Address | IPv6Network, first: int, last: int) -> None:
     """Refuse what no single host can be reached by."""
     for low, high, why in _NOT_UNICAST[billed.version]:
@@ -166,6 +178,7 @@ Lladdr = Annotated[str, PlainValidator(_lladdr)]
 UnicastAddress = Annotated[Address, PlainValidator(_address)]
 Ipv6Unicast = Annotated[IPv6Address, PlainValidator(_ipv6_address)]
 Ipv4Unicast = Annotated[IPv4Address, PlainValidator(_ipv4_address)]
+Ipv4Prefix = Annotated[IPv4Network, PlainValidator(_ipv4_prefix)]
 LinkLocal = Annotated[IPv6Address, PlainValidator(_link_local)]
 BilledPrefix = Annotated[IPv6Network, PlainValidator(_billed_prefix)]
 VlanId = Annotated[int, whole_number(1, 4094)]

@@ -3,6 +3,7 @@
 A trunk's VLANs stand in `vlans` in a slot of 4,096 cells, numbered from 1, that its entry in `ifs` names.
 """
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -32,7 +33,7 @@ class Pointers:
     """Reads and writes the two maps. Remembers what points where; what it writes over, it looks up first."""
 
     def __init__(self, maps: Mapping[str, Map]) -> None:
-        self._ifs, self._vlans = maps["ifs"], maps["vlans"]
+        self._ifs, self._far_ifs, self._vlans = maps["ifs"], maps["far_ifs"], maps["vlans"]
         self._untagged: dict[int, set[int]] = {}
         self._cells: dict[int, set[int]] = {}
         self._trunks: dict[int, int] = {}
@@ -41,7 +42,8 @@ class Pointers:
     def read(self) -> None:
         """Read every pointer anew."""
         self._untagged, self._cells, self._trunks, self._used = {}, {}, {}, {}
-        for ifindex, raw in self._ifs.used():
+        far = ((int.from_bytes(key, "little"), raw) for key, raw in self._far_ifs.items())
+        for ifindex, raw in (*self._ifs.used(), *far):
             netdev = self._parse(raw)
             if netdev.untagged_port:
                 self._untagged.setdefault(netdev.untagged_port, set()).add(ifindex)
@@ -68,7 +70,10 @@ class Pointers:
 
     def netdev(self, ifindex: int) -> Netdev:
         """The entry of a netdev, as it is now."""
-        return self._parse(self._ifs.lookup(_key(ifindex)) or bytes(self._ifs.value_size))
+        return self._parse(self._map_of(ifindex).lookup(_key(ifindex)) or bytes(self._ifs.value_size))
+
+    def _map_of(self, ifindex: int) -> Map:
+        return self._ifs if ifindex < self._ifs.max_entries else self._far_ifs
 
     def _parse(self, raw: bytes) -> Netdev:
         layout = abi().structs["netdev"]
@@ -76,7 +81,15 @@ class Pointers:
 
     def _write(self, ifindex: int, netdev: Netdev) -> None:
         packed = abi().structs["netdev"].pack(untagged_port=netdev.untagged_port, trunk=netdev.trunk, flags=netdev.flags)
-        self._ifs.update(_key(ifindex), packed)
+        if ifindex >= self._ifs.max_entries and netdev == Netdev():
+            self._far_ifs.delete(_key(ifindex))
+            return
+        try:
+            self._map_of(ifindex).update(_key(ifindex), packed)
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise
+            raise FilterFailed(f"the filter holds {self._far_ifs.max_entries} netdevs of high numbers and is full") from error
 
     def hold(self, index: int, place: Place) -> bool:
         """Whether the frames of `place`, and no others, belong to the port at `index`. What should point there is looked up."""
@@ -131,7 +144,7 @@ class Pointers:
         Of the netdevs this concerns, `ifindex` in any case among them, those that guard no port any more.
         """
         kept, vlan_id = keep or (0, None)
-        touched = {ifindex} if 0 < ifindex < self._ifs.max_entries else set()
+        touched = {ifindex} if ifindex > 0 else set()
         for pointing in self._untagged.get(index, set()) - ({kept} if vlan_id is None else set()):
             self._untagged[index].discard(pointing)
             touched.add(pointing)

@@ -20,7 +20,7 @@ from l3ctl.xdp.loader import PROGRAM, Bytecode, compile_filter
 _BPF_FS_MAGIC = 0xCAFE4A11
 _ARRAY = 2
 _KEY0 = bytes(4)
-MAPS = ("ifs", "vlans", "ports", "names", "budgets", "counters", "hosts", "gateways", "places", "prefixes")
+MAPS = ("ifs", "far_ifs", "vlans", "ports", "names", "budgets", "counters", "tokens", "samples", "hosts", "gateways", "places", "prefixes")
 """every map of bpf/l3ctl.bpf.c"""
 
 

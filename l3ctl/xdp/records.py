@@ -1,6 +1,6 @@
 """A port's policy as the filter's map entries, and back. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -10,6 +10,8 @@ from l3ctl.xdp.abi import abi
 KEYS = {"hosts": "host_key", "prefixes": "prefix_key", "gateways": "gateway_key"}
 """the maps whose keys carry a port's index, and the struct that a key is"""
 _V4_MAPPED = bytes(10) + b"\xff\xff"
+_NOBODY = bytes(6)
+"""the MAC under which the prefixes stand that the router answers ARP for"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     flags = numbers["PORT_AUDIT"] if policy.mode is Mode.AUDIT else 0
     flags |= numbers["PORT_SOURCE_GUARD"] if policy.source_guard else 0
     flags |= numbers["PORT_PASS_ROUTER_SOLICITATIONS"] if policy.router_solicitations_pass else 0
+    flags |= numbers["PORT_QINQ"] if policy.qinq else 0
+    flags |= numbers["PORT_PROXY_ARP"] if policy.proxy_arp else 0
     first = policy.hosts[0]
     inline: dict[str, int | bytes] = {}
     if first.ipv6:
@@ -76,7 +80,12 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
             structs["host_key"].pack(port=index, lladdr=parse_lladdr(host.lladdr)): structs["host"].pack(link_local=host.link_local.packed)
             for host in policy.hosts
         },
-        prefixes=frozenset(_prefix_key(index, parse_lladdr(host.lladdr), prefix) for host in policy.hosts for prefix in host.prefixes()),
+        prefixes=frozenset(
+            (
+                *(_prefix_key(index, parse_lladdr(host.lladdr), prefix) for host in policy.hosts for prefix in host.prefixes()),
+                *(_prefix_key(index, _NOBODY, prefix) for prefix in policy.proxy_arp),
+            )
+        ),
         gateways=frozenset(structs["gateway_key"].pack(port=index, address=_mapped(gateway)) for gateway in policy.gateways),
     )
 
@@ -86,15 +95,20 @@ def port_of(kind: str, key: bytes) -> int:
     return abi().structs[kind].number(key, "port")
 
 
-def _decode_hosts(records: Records) -> Iterable[Host]:
-    structs, bits = abi().structs, abi().numbers["PREFIX_KEY_BITS"]
-    key_of = structs["prefix_key"]
-    billed: dict[bytes, list[Prefix]] = {}
+def _decode_prefixes(records: Records) -> dict[bytes, list[Prefix]]:
+    """By the MAC they stand under."""
+    key_of, bits = abi().structs["prefix_key"], abi().numbers["PREFIX_KEY_BITS"]
+    found: dict[bytes, list[Prefix]] = {}
     for key in records.prefixes:
         address = _unmapped(key_of.data(key, "address"))
         length = key_of.number(key, "prefix_length") - bits
         prefix: Prefix = IPv4Network((address, length - 96)) if isinstance(address, IPv4Address) else IPv6Network((address, length))
-        billed.setdefault(key_of.data(key, "lladdr"), []).append(prefix)
+        found.setdefault(key_of.data(key, "lladdr"), []).append(prefix)
+    return found
+
+
+def _decode_hosts(records: Records, billed: Mapping[bytes, list[Prefix]]) -> Iterable[Host]:
+    structs = abi().structs
     for key, value in records.hosts.items():
         lladdr = structs["host_key"].data(key, "lladdr")
         prefixes = billed.get(lladdr, [])
@@ -119,6 +133,7 @@ def decode(records: Records, index: int, guard: str, unknown_vlan_drop: bool) ->
 def _decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy:
     numbers, port = abi().numbers, abi().structs["port"]
     raw = records.port
+    prefixes = _decode_prefixes(records)
     flags, vlan_id = port.number(raw, "flags"), port.number(raw, "vlan_id")
     gateways = (_unmapped(abi().structs["gateway_key"].data(key, "address")) for key in records.gateways)
     return PortPolicy(
@@ -126,7 +141,7 @@ def _decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy
         guard=guard,
         vlan_id=None if vlan_id == numbers["UNTAGGED"] else vlan_id,
         router_lladdr=format_lladdr(port.data(raw, "router_lladdr")),
-        hosts=tuple(sorted(_decode_hosts(records), key=lambda host: host.lladdr)),
+        hosts=tuple(sorted(_decode_hosts(records, prefixes), key=lambda host: host.lladdr)),
         gateways=tuple(sorted(gateways, key=lambda gateway: (gateway.version, int(gateway)))),
         mode=Mode.AUDIT if flags & numbers["PORT_AUDIT"] else Mode.ENFORCE,
         source_guard=bool(flags & numbers["PORT_SOURCE_GUARD"]),
@@ -134,4 +149,6 @@ def _decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy
         unknown_vlan_drop=unknown_vlan_drop,
         answer_rate=port.number(raw, "answer_rate"),
         answer_burst=port.number(raw, "answer_burst"),
+        qinq=bool(flags & numbers["PORT_QINQ"]),
+        proxy_arp=tuple(sorted(prefix for prefix in prefixes.get(_NOBODY, ()) if isinstance(prefix, IPv4Network))),
     )

@@ -2,7 +2,7 @@
 
 import errno
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from l3ctl.errors import FilterFailed
 from l3ctl.model import Mode, PortPolicy
@@ -10,6 +10,9 @@ from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Place, Pointers
 from l3ctl.xdp.records import KEYS, Records, decode, encode, port_of
+
+SAMPLES_AT_ONCE = 4
+"""samples of one port and reason, until the agent has read them"""
 
 
 def _key(number: int) -> bytes:
@@ -101,16 +104,13 @@ class Tables:
 
         Entries come before what points at them, and go after it. Where there is no room for all, none is left behind.
         """
-        if ifindex >= abi().numbers["MAX_IFINDEX"]:
-            raise FilterFailed(
-                f"port {policy.port}: ifindex {ifindex} of {policy.guard} is beyond the filter's {abi().numbers['MAX_IFINDEX']}"
-            )
         index = self._indexes.get(policy.port)
         bare: set[int] = set()
         if index is None:
             index = self._free_index()
             bare = self._clear(index)
             self._zero_counters(index)
+            self.refill(index)
         old = self._records.get(index)
         new, place = encode(policy, index, ifindex), (ifindex, policy.vlan_id)
         try:
@@ -182,6 +182,14 @@ class Tables:
         stride, counters = abi().numbers["REASON_STRIDE"], self._maps["counters"]
         for cell in range(index * stride, (index + 1) * stride):
             counters.update(_key(cell), bytes(counters.room))
+
+    def refill(self, index: int, reasons: Iterable[int] | None = None) -> None:
+        """Let samples be taken again: of every reason to drop, or of these."""
+        key, tokens = _key(index), self._maps["tokens"]
+        left = bytearray(tokens.lookup(key) or bytes(tokens.value_size))
+        for number in (one.number for one in abi().reasons if one.verdict == "drop") if reasons is None else reasons:
+            left[number] = SAMPLES_AT_ONCE
+        tokens.update(key, bytes(left))
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Frames counted so far, by port and reason; reasons never met are left out."""

@@ -141,7 +141,7 @@ def test_peers_and_their_next_hops() -> None:
         (SMALLEST + "guard: {mod: audit}\n", ["l3ctl.yaml:3:9: unknown key 'mod' in guard; did you mean 'mode'?"]),
         (
             SMALLEST + "gateway: {mac: x}\n",
-            ["l3ctl.yaml:3:11: unknown key 'mac' in gateway; known keys: ipv6, ipv4"],
+            ["l3ctl.yaml:3:11: unknown key 'mac' in gateway; known keys: ipv6, ipv4, proxy_arp"],
         ),
         (SMALLEST + "guard: {mode: AUDIT}\n", ["l3ctl.yaml:3:15: 'mode' must be one of enforce, audit, found 'AUDIT'"]),
         (SMALLEST + "guard: {xdp_mode: [auto]}\n", ["l3ctl.yaml:3:19: 'xdp_mode' must be one of auto, native, generic, found a list"]),

@@ -1,7 +1,7 @@
 """A policy survives the way into the filter's map entries and back; entries that do not add up are no policy."""
 
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 from hypothesis import assume, given
@@ -14,7 +14,7 @@ from l3ctl.xdp.records import Records, decode, encode, port_of
 MAPPED = IPv6Network("::ffff:0:0/96")
 PORT, UNTAGGED = abi().structs["port"], abi().numbers["UNTAGGED"]
 
-lladdrs = st.binary(min_size=6, max_size=6).map(lambda raw: format_lladdr(bytes([raw[0] & 0xFE]) + raw[1:]))
+lladdrs = st.binary(min_size=6, max_size=6).map(lambda raw: bytes([raw[0] & 0xFE]) + raw[1:]).filter(any).map(format_lladdr)
 ipv6_addresses = st.integers(0x2000 << 112, (0x4000 << 112) - 1).map(IPv6Address)
 ipv4_addresses = st.integers(1 << 24, 0xDFFFFFFF).map(IPv4Address)
 link_locals = st.integers(0, (1 << 64) - 1).map(lambda low: IPv6Address(0xFE80 << 112 | low))
@@ -51,6 +51,8 @@ def policies(draw: st.DrawFn) -> PortPolicy:
         unknown_vlan_drop=draw(st.booleans()),
         answer_rate=draw(st.integers(1, 1_000_000)),
         answer_burst=draw(st.integers(1, 1_000_000)),
+        qinq=draw(st.booleans()),
+        proxy_arp=tuple(sorted(draw(st.sets(ipv4_addresses.map(IPv4Network), max_size=2)))),
     )
 
 

@@ -16,10 +16,17 @@ struct xdp_md {
 		value_type *(*lookup)(key_type *); \
 	} name
 
+#define BPF_RINGBUF_OUTPUT(name, pages)                  \
+	struct {                                         \
+		void *(*ringbuf_reserve)(__u64 size);    \
+		void (*ringbuf_submit)(void *, __u64);   \
+	} name
+
 #define BPF_ARRAY(name, value_type, size) DECLARE_MAP(name, __u32, value_type)
 #define BPF_PERCPU_ARRAY(name, value_type, size) DECLARE_MAP(name, __u32, value_type)
 #define BPF_TABLE(kind, key_type, value_type, name, size) DECLARE_MAP(name, key_type, value_type)
 #define BPF_LPM_TRIE(name, key_type, value_type, size) DECLARE_MAP(name, key_type, value_type)
 
+int bpf_xdp_load_bytes(struct xdp_md *context, __u32 offset, void *to, __u32 length);
 int bpf_xdp_adjust_tail(struct xdp_md *context, int delta);
 __u64 bpf_ktime_get_coarse_ns(void);

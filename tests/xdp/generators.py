@@ -9,7 +9,7 @@ wrong, so that deep rows are reached as often as shallow ones. The same seed mak
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from random import Random
 from typing import TypeVar
 
@@ -57,6 +57,8 @@ def _policy(
     pass_rs: bool = False,
     unknown_vlan_drop: bool = False,
     starved: bool = False,
+    qinq: bool = False,
+    proxy_arp: tuple[str, ...] = (),
 ) -> PortPolicy:
     return PortPolicy(
         port=port,
@@ -71,6 +73,8 @@ def _policy(
         unknown_vlan_drop=unknown_vlan_drop,
         answer_rate=1 if starved else 1_000_000_000,
         answer_burst=1 if starved else 1_000_000_000,
+        qinq=qinq,
+        proxy_arp=tuple(IPv4Network(prefix) for prefix in proxy_arp),
     )
 
 
@@ -107,6 +111,9 @@ SCENARIOS = (
         ),
         True,
     ),
+    Scenario("QinQ", (_policy("qinq", *_SHARED, vlan_id=11, gateways=_MORE_GATEWAYS, qinq=True, pass_rs=True),)),
+    Scenario("QinQ, guard", (_policy("qg", *_SHARED, vlan_id=11, qinq=True, source_guard=True, unknown_vlan_drop=True),), True),
+    Scenario("proxy ARP", (_policy("proxy", *_SHARED, gateways=_MORE_GATEWAYS, proxy_arp=("203.0.113.8/29", "203.0.113.77/32")),)),
     Scenario("starved", (_policy("starved", *_SHARED, pass_rs=True, starved=True),), starved=True),
 )
 
@@ -242,7 +249,7 @@ class Generator:
         if self._odd():
             vlan_id = self._pick(self._pools.other_vlans)
         tags = b"" if vlan_id is None else struct.pack("!HH", 0x8100 if draw < 0.9 else 0x88A8, vlan_id | priority)
-        if self._odd():
+        if self._odd() or (self._pools.qinq and draw < 0.8):
             tags += struct.pack("!HH", self._pick(_QUEER_TAGS), self._pick((0, 0, 11, 12, 4095)) | priority)
         if self._odd() and self._odd():
             tags += struct.pack("!HH", self._pick(_TRUE_TAGS), self._below(4096))
@@ -591,7 +598,7 @@ class _Pools:
     """Values that a field of a frame to one port may take: billed ones, and what lies next to them."""
 
     def __init__(self, policy: PortPolicy) -> None:
-        self.vlan_id = policy.vlan_id
+        self.vlan_id, self.qinq = policy.vlan_id, policy.qinq
         others: tuple[int | None, ...] = (None, 0, 0, 1, 11, 12, 13, 4094, 4095, (policy.vlan_id or 0) ^ 0x800, (policy.vlan_id or 0) ^ 1)
         self.other_vlans = others
         self.hosts = [

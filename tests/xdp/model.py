@@ -196,6 +196,8 @@ class _Port:
         self._audit = policy.mode is Mode.AUDIT
         self._source_guard = policy.source_guard
         self._pass_rs = policy.router_solicitations_pass
+        self._qinq = policy.qinq
+        self._proxied = [(int(prefix.netmask), int(prefix.network_address)) for prefix in policy.proxy_arp]
 
     def judge(self, frame: bytes, at: int, ethertype: int) -> Judgement:
         """Judge a frame of this port whose packet begins at `at`."""
@@ -203,6 +205,10 @@ class _Port:
         return Judgement("pass", judgement.reason) if self._audit and judgement.reason else judgement
 
     def _judge(self, frame: bytes, at: int, ethertype: int) -> Judgement:
+        if self._qinq and at == 18 and ethertype in _INNER_TAGS and len(frame) >= 22:  # of two tags, and of no more
+            at, ethertype = 22, _number(frame, 20)
+            if ethertype in _INNER_TAGS:
+                return Judgement("drop", "truncated" if len(frame) < 26 else "vlan-stacked")
         reason = _layer2(frame, at, ethertype)
         if reason:
             return Judgement("drop", reason)
@@ -235,11 +241,15 @@ class _Port:
             return Judgement("drop", "arp-ip-spoof")
         if not probe and sender == target:
             return Judgement("drop", "arp-gratuitous")
-        if target in self._gateways4:
+        if target in self._gateways4 or (not probe and self._answers_for(target) and target not in billed.ipv4):
             reply = packet[:6] + b"\0\x02" + self._router + target + sender_lladdr + sender
             answer = lladdr + self._router + frame[12:at] + reply + frame[at + 28 :]
             return Judgement("answer", "arp-answer", answer[: at - 14 + 60])
         return Judgement("drop", "arp-probe" if probe else "arp-target")
+
+    def _answers_for(self, target: bytes) -> bool:
+        number = int.from_bytes(target, "big")
+        return any(number & mask == network for mask, network in self._proxied)
 
     def _nd(self, frame: bytes, at: int, start: int) -> Judgement:
         end = at + 40 + _number(frame, at + 4)

@@ -6,7 +6,7 @@ Each row stands once in `ROWS` and is run untagged and as a VLAN of a trunk.
 import itertools
 import struct
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 import pytest
 
@@ -230,6 +230,11 @@ def on_trunk() -> Judge:
     return Judge(replace(POLICY, vlan_id=VLAN_ID))
 
 
+@pytest.fixture(scope="module")
+def qinq() -> Judge:
+    return Judge(replace(POLICY, vlan_id=VLAN_ID, qinq=True))
+
+
 def expected(reason: str) -> tuple[str, str]:
     return ("answer" if reason in ANSWERS else "drop" if reason else "pass"), reason
 
@@ -256,6 +261,46 @@ def test_a_second_tag_of_any_tpid_is_dropped(untagged: Judge, on_trunk: Judge, o
     judge = on_trunk if outer[1] else untagged
     for vlan_id in (0, VLAN_ID):
         assert judge.run(ethernet(na(), 0x86DD, tags=(outer, (inner, vlan_id))))[:2] == ("drop", "vlan-stacked")
+
+
+@pytest.mark.parametrize("inner", [(0x8100, 0), (0x8100, 77), (0x88A8, 4095), (0x9100, 5)])
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_row_on_a_qinq_port(qinq: Judge, row: Row, inner: tuple[int, int]) -> None:
+    """Behind a second tag everything is judged as behind one, and answered with both."""
+    frame = row.frame(((0x88A8, VLAN_ID), inner))
+    verdict, reason, answer = qinq.run(frame)
+    assert (verdict, reason) == expected(row.reason)
+    assert answer is None or answer[12:20] == frame[12:20]
+
+
+def test_a_third_tag_is_for_no_port(qinq: Judge) -> None:
+    for inner in (0x8100, 0x88A8, 0x9100):
+        tags = ((0x88A8, VLAN_ID), (0x8100, 5), (inner, 6))
+        assert qinq.run(ethernet(tcp6(), 0x86DD, tags=tags))[:2] == ("drop", "vlan-stacked")
+        assert qinq.run(ethernet(b"", 0, tags=tags)[:25])[:2] == ("drop", "truncated")
+
+
+def test_a_qinq_port_takes_single_tags_too_and_no_others_vlan(qinq: Judge) -> None:
+    assert qinq.run(ethernet(na(), 0x86DD, tags=((0x8100, VLAN_ID),)))[:2] == ("drop", "na-unsolicited")
+    assert qinq.run(ethernet(na(), 0x86DD, tags=((0x8100, 12), (0x8100, VLAN_ID))))[:2] == ("pass", "")
+
+
+def test_proxy_arp_answers_for_what_is_listed_and_is_not_the_hosts_own() -> None:
+    judge = Judge(replace(POLICY, proxy_arp=(IPv4Network("203.0.113.0/27"), IPv4Network("198.51.100.7/32"))))
+    for target, reason in {
+        "203.0.113.12": "arp-answer",
+        "203.0.113.30": "arp-answer",
+        "203.0.113.32": "arp-target",
+        "198.51.100.7": "arp-answer",
+        "203.0.113.21": "arp-answer",  # the other host's on this port: it is no more on our host's link than anybody
+        HOST_IP4: "arp-gratuitous",
+    }.items():
+        verdict, told, answer = judge.run(ethernet(arp(target=target), 0x0806))
+        assert (verdict, told) == expected(reason), target
+        assert reason != "arp-answer" or answer == ethernet(arp(2, ROUTER_MAC, target, HOST_IP4, HOST_MAC), 0x0806, ROUTER_MAC, HOST_MAC)
+    assert judge.run(ethernet(arp(sender="0.0.0.0", target="203.0.113.12"), 0x0806))[:2] == ("drop", "arp-probe")
+    second = arp(sender_mac=SECOND_MAC, sender="203.0.113.22", target="203.0.113.21")
+    assert judge.run(ethernet(second, 0x0806, SECOND_MAC))[:2] == ("drop", "arp-target"), "its own second address"
 
 
 @pytest.mark.parametrize("size", range(15))
