@@ -72,7 +72,7 @@ def test_every_key_carries_its_port_and_every_host_prefix_and_gateway_has_one(po
     assert {port_of("prefix_key", key) for key in records.prefixes} <= {index}
     assert {port_of("gateway_key", key) for key in records.gateways} <= {index}
     assert len(records.hosts) == len(policy.hosts)
-    assert len(records.prefixes) == sum(len(host.prefixes()) for host in policy.hosts)
+    assert len(records.prefixes) == sum(len(host.prefixes()) for host in policy.hosts) + len(policy.proxy_arp)
     assert len(records.gateways) == len(policy.gateways)
     assert {table: set(entries) for table, entries in records.entries().items()} == {
         "hosts": set(records.hosts),
