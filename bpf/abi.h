@@ -103,6 +103,11 @@ struct gateway_key {
 	__u8 address[16];
 };
 
+/* counters[index], each CPU's own: how many frames, by reason. */
+struct port_counters {
+	__u64 counts[48]; /* REASON_STRIDE */
+};
+
 /* tokens[index]: how many more samples may be taken of each reason until the agent, having read those there are, refills them. */
 struct port_tokens {
 	__u8 left[48]; /* REASON_STRIDE */

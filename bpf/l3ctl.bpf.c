@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-only */
 /*
- * The first-hop guard: parse -> classify -> verdict -> count. Compiled by bcc, which rewrites map access in this file only; so every map
+ * The first-hop guard: ordinary traffic leaves at once; of the rest, parse -> classify -> verdict -> count. Compiled by bcc, which rewrites map access in this file only; so every map
  * and every look-up stands here, and the rules in the headers call them.
  */
-#include "parse.h"
+#include "ordinary.h"
 
 BPF_ARRAY(ifs, struct netdev, MAX_IFINDEX);
 BPF_TABLE("hash", __u32, struct netdev, far_ifs, MAX_FAR_NETDEVS);
@@ -11,7 +11,7 @@ BPF_ARRAY(vlans, __u32, MAX_TRUNKS * 4096); /* [trunk * 4096 + VLAN id] -> port 
 BPF_ARRAY(ports, struct port, MAX_PORTS);
 BPF_ARRAY(names, struct port_name, MAX_PORTS);
 BPF_ARRAY(budgets, __u64, MAX_PORTS); /* [port] -> theoretical arrival time of the next answer, in ns of the coarse clock */
-BPF_PERCPU_ARRAY(counters, __u64, MAX_PORTS * REASON_STRIDE);
+BPF_PERCPU_ARRAY(counters, struct port_counters, MAX_PORTS);
 BPF_ARRAY(tokens, struct port_tokens, MAX_PORTS);
 BPF_RINGBUF_OUTPUT(samples, SAMPLES_SIZE / 4096);
 BPF_TABLE("hash", struct host_key, struct host, hosts, MAX_HOSTS);
@@ -102,10 +102,9 @@ static __always_inline bool is_gateway_ipv4(__u32 index, __u32 address)
 /* One counted exit for everything that is not ordinary traffic. */
 static __always_inline void count(__u32 index, __u32 reason)
 {
-	__u32 cell = index * REASON_STRIDE + reason;
-	__u64 *counter = counters.lookup(&cell);
-	if (counter)
-		*counter += 1;
+	struct port_counters *port = counters.lookup(&index);
+	if (port && reason < REASON_STRIDE)
+		port->counts[reason] += 1;
 }
 
 /* Evidence, as long as there are tokens for it: a flood costs a fixed number of samples. No clock: the agent refills what it has read. */
@@ -191,12 +190,56 @@ static __always_inline bool merge_paths(struct frame *frame)
 	return true;
 }
 
+static __always_inline enum reason judge_nd(struct frame *frame, const struct port *port, __u32 index)
+{
+	struct nd_message message = {};
+	bool malformed = false;
+	if (!read_small_nd(frame, &message, &malformed))
+		malformed = !merge_paths(frame) || !read_nd(frame, &message);
+	return malformed ? REASON_ND_MALFORMED : nd_verdict(frame, &message, port, index);
+}
+
+#ifdef SOURCE_GUARD
+/*
+ * The source guard's question about an ordinary frame, answered from the port's record alone where the port has no more to it than that
+ * holds: its first host's MAC, first prefix and first address. False: not answered here.
+ */
+static __always_inline bool is_known_source(const struct xdp_md *context, void *data, void *data_end, __u32 packet)
+{
+	__u32 ifindex = context->ingress_ifindex;
+	struct netdev *netdev = ifs.lookup(&ifindex);
+	if (!netdev || packet != ETHERNET_HEADER || data + SHORTEST > data_end)
+		return false;
+	__u32 index = netdev->untagged_port;
+	struct port *port = ports.lookup(&index);
+	if (!port || !index)
+		return false;
+	if (!(port->flags & PORT_SOURCE_GUARD))
+		return true;
+	__u64 billed = *(__u64 *)port->lladdr, source = *(__u64 *)(data + 6);
+	if ((billed ^ source) << 16)
+		return false;
+	if (source >> 48 == swap16(ETHERTYPE_IPV4))
+		return port->address && *(__u32 *)(data + ETHERNET_HEADER + 12) == port->address;
+	__u64 *mask = (__u64 *)port->prefix_mask, *prefix = (__u64 *)port->prefix, *address = data + ETHERNET_HEADER + 8;
+	return mask[0] && !(((address[0] & mask[0]) ^ prefix[0]) | ((address[1] & mask[1]) ^ prefix[1]));
+}
+#endif
+
 int l3ctl_filter(struct xdp_md *context)
 {
 	struct frame frame = {
 		.data = (void *)(long)context->data,
 		.data_end = (void *)(long)context->data_end,
 	};
+	__u32 packet = ordinary_packet(frame.data, frame.data_end);
+#ifdef SOURCE_GUARD
+	if (packet && is_known_source(context, frame.data, frame.data_end, packet))
+		return XDP_PASS;
+#else
+	if (packet)
+		return XDP_PASS;
+#endif
 	__u64 length = frame.data_end - frame.data;
 	asm volatile("" : "+r"(length)); /* a number from here on: else the compiler computes with the pointers, which the verifier forbids */
 	frame.length = length;
@@ -230,7 +273,7 @@ int l3ctl_filter(struct xdp_md *context)
 	else if (readable && frame.kind == FRAME_ARP)
 		reason = arp_verdict(&frame, port, index);
 	else if (readable && frame.kind == FRAME_ND)
-		reason = merge_paths(&frame) ? nd_verdict(&frame, port, index) : REASON_ND_MALFORMED;
+		reason = judge_nd(&frame, port, index);
 #ifdef SOURCE_GUARD
 	else if (ordinary && port->flags & PORT_SOURCE_GUARD)
 		reason = source_verdict(&frame, port, index);

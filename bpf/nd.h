@@ -139,6 +139,37 @@ static __always_inline bool read_nd(const struct frame *frame, struct nd_message
 	return fold_sum(sum) == 0xffff;
 }
 
+/*
+ * The same for what nearly every solicitation and advertisement is, without a loop: no extension header, and one option of 8 bytes or none.
+ * False: not that; `malformed` tells the rest.
+ */
+static __always_inline bool read_small_nd(const struct frame *frame, struct nd_message *message, bool *malformed)
+{
+	if (frame->icmpv6_type != NEIGHBOUR_SOLICITATION && frame->icmpv6_type != NEIGHBOUR_ADVERTISEMENT)
+		return false;
+	const struct ethernet_header *ethernet = frame->data;
+	const struct ipv6_header *ipv6 = frame->data + frame->network;
+	const __u64 *unit = (const void *)(ipv6 + 1);
+	if (frame->icmpv6 != frame->network + IPV6_HEADER || (void *)(unit + 4) > frame->data_end)
+		return false;
+	if (ipv6->payload_length != swap16(32) && ipv6->payload_length != swap16(24))
+		return false;
+
+	__u64 sum = sum_words(ipv6->source, 8) + swap32(NEXT_ICMPV6) + sum_unit(unit[0]) + sum_unit(unit[1]) + sum_unit(unit[2]);
+	*malformed = ipv6->hop_limit != 255 || ((const __u8 *)unit)[1] /* code */;
+	message->length = 24;
+	if (ipv6->payload_length == swap16(32)) {
+		const __u8 *option = (const void *)(unit + 3);
+		message->length = 32;
+		sum += sum_unit(unit[3]);
+		*malformed |= option[1] != 1;
+		message->source_lladdr_options = option[0] == ND_OPTION_SOURCE_LLADDR;
+		message->source_lladdr_differs = message->source_lladdr_options && !equal_lladdr(option + 2, ethernet->source);
+	}
+	*malformed |= fold_sum(sum + swap32(message->length)) != 0xffff;
+	return true;
+}
+
 /* ff02::1:ffXX:XXXX with the last three bytes of the target (RFC 4291, 2.7.1). */
 static __always_inline bool is_solicited_node(const __u8 *group, const __u8 *target)
 {
@@ -147,12 +178,8 @@ static __always_inline bool is_solicited_node(const __u8 *group, const __u8 *tar
 	       group[14] == target[14] && group[15] == target[15];
 }
 
-static __always_inline enum reason nd_verdict(const struct frame *frame, const struct port *port, __u32 index)
+static __always_inline enum reason nd_verdict(const struct frame *frame, const struct nd_message *message, const struct port *port, __u32 index)
 {
-	struct nd_message message = {};
-	if (!read_nd(frame, &message))
-		return REASON_ND_MALFORMED;
-
 	const struct ethernet_header *ethernet = frame->data;
 	const struct ipv6_header *ipv6 = frame->data + frame->network;
 	if ((void *)(ethernet + 1) > frame->data_end || (void *)(ipv6 + 1) > frame->data_end)
@@ -176,9 +203,9 @@ static __always_inline enum reason nd_verdict(const struct frame *frame, const s
 	if (!unspecified && !equal16(ipv6->source, link_local) &&
 	    !(solicits_neighbour && is_billed_ipv6(port, index, ethernet->source, ipv6->source)))
 		return REASON_ND_IP_SPOOF;
-	if (message.source_lladdr_options > 1)
+	if (message->source_lladdr_options > 1)
 		return REASON_ND_LLADDR_MISMATCH;
-	if (message.source_lladdr_options && (unspecified || message.source_lladdr_differs))
+	if (message->source_lladdr_options && (unspecified || message->source_lladdr_differs))
 		return REASON_ND_LLADDR_MISMATCH;
 	if (!solicits_neighbour)
 		return port->flags & PORT_PASS_ROUTER_SOLICITATIONS ? REASON_NONE : REASON_RS;

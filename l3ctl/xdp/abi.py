@@ -110,6 +110,6 @@ def abi() -> Abi:
 def source_id(source_guard: bool) -> bytes:
     """Name of the program that these sources make: 16 bytes."""
     digest = hashlib.sha256(b"guard" if source_guard else b"plain")
-    for file in sorted(source_dir().glob("*.[ch]")):
-        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sorted(source_dir().rglob("*.[ch]")):
+        digest.update(str(file.relative_to(source_dir())).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.digest()[:16]

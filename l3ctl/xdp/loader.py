@@ -6,7 +6,6 @@ the maps it refers to as JSON and is gone.
 
 import base64
 import ctypes
-import functools
 import json
 import os
 import subprocess
@@ -42,9 +41,8 @@ class Bytecode:
     maps: tuple[MapSpec, ...]
 
 
-@functools.cache
 def compile_filter(source_guard: bool) -> Bytecode:
-    """Compile in a child process, once for each variant. Raises `FilterFailed` with the compiler's complaint."""
+    """Compile in a child process. Raises `FilterFailed` with the compiler's complaint."""
     child = subprocess.run(
         [sys.executable, "-m", "l3ctl.xdp.loader", *(["-DSOURCE_GUARD"] if source_guard else [])],
         capture_output=True,
@@ -57,8 +55,13 @@ def compile_filter(source_guard: bool) -> Bytecode:
         if "No module named 'bcc'" in child.stderr:
             raise MissingRequirement("the compiler library bcc is not installed", "apt-get install python3-bpfcc, and make setup")
         raise FilterFailed(f"the filter does not compile: {complaint[0] if complaint else 'no output'}", f"see {source_dir()}")
-    told = json.loads(child.stdout)
-    return Bytecode(base64.b64decode(told["instructions"]), tuple(MapSpec(**spec) for spec in told["maps"]))
+    return parse_bytecode(child.stdout)
+
+
+def parse_bytecode(text: str) -> Bytecode:
+    """What the child prints. Raises `ValueError`, `KeyError` or `TypeError` for anything else."""
+    told = json.loads(text)
+    return Bytecode(base64.b64decode(told["instructions"], validate=True), tuple(MapSpec(**spec) for spec in told["maps"]))
 
 
 def _positions(instructions: bytes, position: dict[int, int]) -> bytes:
@@ -99,9 +102,10 @@ def main(cflags: list[str]) -> None:
     built = bcc.BPF(src_file=str(source_dir() / "l3ctl.bpf.c"), cflags=[f"-I{source_dir()}", *warnings, *cflags])
     names = [library.bpf_table_name(built.module, number) for number in range(library.bpf_num_tables(built.module))]
     descriptors = [library.bpf_table_fd(built.module, name) for name in names]
+    position = {fd: at for at, fd in enumerate(descriptors)}
     json.dump(
         {
-            "instructions": base64.b64encode(_positions(built.dump_func(PROGRAM), {fd: at for at, fd in enumerate(descriptors)})).decode(),
+            "instructions": base64.b64encode(_positions(built.dump_func(PROGRAM), position)).decode(),
             "maps": [asdict(_spec(name.decode(), fd)) for name, fd in zip(names, descriptors, strict=True)],
         },
         answer,

@@ -14,8 +14,9 @@ from pathlib import Path
 from l3ctl.errors import FilterFailed, MissingRequirement
 from l3ctl.log import event
 from l3ctl.xdp.abi import abi, source_id
+from l3ctl.xdp.cache import bytecode, distrust
 from l3ctl.xdp.libbpf import Map, Program
-from l3ctl.xdp.loader import PROGRAM, Bytecode, compile_filter
+from l3ctl.xdp.loader import PROGRAM, Bytecode
 
 _BPF_FS_MAGIC = 0xCAFE4A11
 _ARRAY = 2
@@ -104,9 +105,9 @@ def load_program(bytecode: Bytecode, maps: dict[str, Map]) -> Program:
 
 def load_private(source_guard: bool) -> Loaded:
     """A filter of one's own, with empty maps and no pins: what `verdict` and the tests run frames through."""
-    bytecode = compile_filter(source_guard)
-    maps = create_maps(bytecode)
-    return Loaded(load_program(bytecode, maps), maps)
+    code = bytecode(source_guard)
+    maps = create_maps(code)
+    return Loaded(load_program(code, maps), maps)
 
 
 def is_pinned(directory: Path) -> bool:
@@ -147,10 +148,13 @@ def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
         maps, source = _open_maps(directory)
         if source == wanted and is_pinned(directory):
             return open_pinned(directory), False
-    bytecode = compile_filter(source_guard)
+    code = bytecode(source_guard)
     if maps is None:
-        maps = _pin_maps(directory, bytecode)
-    program = load_program(bytecode, maps)
+        maps = _pin_maps(directory, code)
+    try:
+        program = load_program(code, maps)
+    except FilterFailed:
+        program = load_program(distrust(source_guard), maps)
     try:
         _replace_pin(program, directory / "program")
         with closing(Map.open(directory / "layout")) as layout:
@@ -160,9 +164,9 @@ def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
     return Loaded(program, maps), True
 
 
-def _pin_maps(directory: Path, bytecode: Bytecode) -> dict[str, Map]:
+def _pin_maps(directory: Path, code: Bytecode) -> dict[str, Map]:
     """Make empty maps and pin them; `layout` is pinned last, and says that all are there."""
-    maps = create_maps(bytecode)
+    maps = create_maps(code)
     try:
         for leftover in directory.glob("map-*"):  # of a load that did not come to its end
             leftover.unlink()

@@ -177,11 +177,8 @@ class Tables:
                 self._maps[table].delete(key)
 
     def _zero_counters(self, index: int) -> None:
-        if not self.counters_at(index):
-            return
-        stride, counters = abi().numbers["REASON_STRIDE"], self._maps["counters"]
-        for cell in range(index * stride, (index + 1) * stride):
-            counters.update(_key(cell), bytes(counters.room))
+        if self.counters_at(index):
+            self._maps["counters"].update(_key(index), bytes(self._maps["counters"].room))
 
     def refill(self, index: int, reasons: Iterable[int] | None = None) -> None:
         """Let samples be taken again: of every reason to drop, or of these."""
@@ -197,11 +194,10 @@ class Tables:
 
     def counters_at(self, index: int) -> dict[str, int]:
         """The counters of one index; 0 is for frames that belong to no port."""
-        stride, counters = abi().numbers["REASON_STRIDE"], self._maps["counters"]
-        values = counters.array(index * stride, stride)
+        values = self._maps["counters"].array(index, 1)
         if not values.strip(b"\0"):
             return {}
+        stride = abi().numbers["REASON_STRIDE"]
         per_cpu = struct.unpack(f"={len(values) // 8}Q", values)
-        cpus = counters.room // 8
-        totals = [sum(per_cpu[at : at + cpus]) for at in range(0, len(per_cpu), cpus)]
+        totals = [sum(per_cpu[number::stride]) for number in range(stride)]
         return {reason.name: totals[reason.number] for reason in abi().reasons if totals[reason.number]}

@@ -8,9 +8,7 @@ code 1. `--define` and `--source` compile another filter than the shipped one: a
 """
 
 import argparse
-import base64
 import ctypes
-import json
 import multiprocessing
 import os
 import secrets
@@ -26,7 +24,7 @@ from typing import TypeAlias
 
 from l3ctl.errors import FilterFailed
 from l3ctl.xdp.abi import abi, source_dir
-from l3ctl.xdp.loader import Bytecode, MapSpec
+from l3ctl.xdp.loader import Bytecode, parse_bytecode
 from l3ctl.xdp.program import create_maps, load_program
 from l3ctl.xdp.tables import Tables
 from tests.xdp.generators import SCENARIOS, Generator, Scenario
@@ -58,8 +56,7 @@ def compile_from(source: Path, *cflags: str) -> Bytecode:
     )
     if child.returncode != 0:
         raise FilterFailed(f"the filter in {source} does not compile:\n{child.stderr}")
-    told = json.loads(child.stdout)
-    return Bytecode(base64.b64decode(told["instructions"]), tuple(MapSpec(**spec) for spec in told["maps"]))
+    return parse_bytecode(child.stdout)
 
 
 class _Run(ctypes.Structure):
@@ -97,7 +94,9 @@ class Filter:
         self._value = (ctypes.c_uint64 * (self._counters.room // 8))()
         self._opts = _Run(sz=ctypes.sizeof(_Run), data_in=ctypes.addressof(self._in), data_out=ctypes.addressof(self._out), repeat=1)
         self._by_reference = ctypes.byref(self._opts)
-        self._cells: dict[tuple[str, str], bytes] = {}
+        self._keys: dict[str, bytes] = {}
+        self._numbers = {reason.name: reason.number for reason in abi().reasons}
+        self._stride = abi().numbers["REASON_STRIDE"]
 
     def guard(self, scenario: Scenario) -> None:
         """Guard a scenario's ports, and no others."""
@@ -106,12 +105,7 @@ class Filter:
         for policy in scenario.policies:
             self._tables.put(policy, _LOOPBACK)
         indexes = {"": 0} | {policy.port: self._tables.index(policy.port) for policy in scenario.policies}
-        stride = abi().numbers["REASON_STRIDE"]
-        self._cells = {
-            (port, reason.name): (index * stride + reason.number).to_bytes(4, "little")
-            for port, index in indexes.items()
-            for reason in abi().reasons
-        }
+        self._keys = {port: index.to_bytes(4, "little") for port, index in indexes.items()}
 
     def run(self, frame: bytes) -> tuple[str, bytes]:
         """(verdict, the frame as the program left it)."""
@@ -125,12 +119,12 @@ class Filter:
 
     def counted(self, port: str, reason: str) -> int:
         """One counter."""
-        self._look_up(self._counters.fd, self._cells[port, reason], self._value)
-        return sum(self._value)
+        self._look_up(self._counters.fd, self._keys[port], self._value)
+        return sum(self._value[self._numbers[reason] :: self._stride])
 
     def counts(self) -> Counts:
         """Every counter of this scenario that is not zero, that of no reason included."""
-        cells = {cell: self.counted(*cell) for cell in self._cells}
+        cells = {(port, reason): self.counted(port, reason) for port in self._keys for reason in self._numbers}
         return Counter({cell: count for cell, count in cells.items() if count})
 
 
