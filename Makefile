@@ -12,7 +12,7 @@ PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethto
 TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy
 LINT_PACKAGES := clang
 
-.PHONY: help setup demo test evasion lint lab clean
+.PHONY: help setup demo test evasion fuzz lint lab clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ test: setup ## Run the tests; without root, those that need none
 evasion: setup ## Run real attack tools against the lab, and print what came of each
 	@rm -f .make/evasion.txt
 	@$(VENV)/bin/python -m pytest -q tests/evasion && status=0 || status=$$?; cat .make/evasion.txt; exit $$status
+
+SECONDS ?= 60
+fuzz: setup ## The filter against the model of its contract, for SECONDS=60
+	@$(VENV)/bin/python -m tests.xdp.fuzz --seconds $(SECONDS) --processes $$(nproc)
 
 lint: setup ## ruff, mypy --strict, clang -Wall -Wextra
 	@$(call install_packages,$(LINT_PACKAGES))

@@ -23,6 +23,7 @@ COMMANDS = {
     "status": "Show every port: link, entries, filter, announcement.",
     "verdict": "Run a capture through the filter and say what would happen to each frame.",
     "xdp": "Look after the filter itself.",
+    "bench": "Measure l3ctl beside the limit.",
     "lab": "A router, an upstream and three customers in network namespaces.",
 }
 

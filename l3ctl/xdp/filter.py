@@ -12,8 +12,8 @@ from pathlib import Path
 
 from l3ctl.errors import FilterFailed, StandsInTheWay
 from l3ctl.model import Change, LinkFacts, PortPolicy, Verb, XdpMode
-from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link, program_on
-from l3ctl.xdp.offload import vlan_tags_hidden
+from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link, Program, program_on
+from l3ctl.xdp.offload import show_vlan_tags
 from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, translate
 from l3ctl.xdp.tables import Tables
 
@@ -150,10 +150,9 @@ class Filter:
     def _put(self, policy: PortPolicy, facts: LinkFacts | None) -> None:
         if facts is None:
             raise FilterFailed(f"port {policy.port}: netdev {policy.guard} does not exist")
-        if policy.vlan_id is not None and vlan_tags_hidden(facts.name):
-            raise FilterFailed(
-                f"port {policy.port}: {facts.name} takes VLAN tags off before XDP sees the frame", f"ethtool -K {facts.name} rxvlan off"
-            )
+        if policy.vlan_id is not None and not show_vlan_tags(facts.name):
+            what = f"port {policy.port}: {facts.name} takes VLAN tags off before XDP sees the frame, and does not stop when told to"
+            raise FilterFailed(what, f"`ethtool -K {facts.name} rxvlan off` may say why; another NIC or driver is needed else")
         self._detach(self._tables.put(policy, facts.ifindex))
         self._attach(facts)
 
@@ -168,12 +167,22 @@ class Filter:
                 return
             except OSError as error:
                 if error.errno in (errno.EBUSY, errno.EEXIST):
-                    mend = f"`ip link show {facts.name}` names it; detach it first"
-                    raise StandsInTheWay(f"another XDP program is attached to {facts.name}", mend) from error
+                    raise StandsInTheWay(
+                        f"another XDP program is attached to {facts.name}: {self._stranger(facts.ifindex)}", "detach it first"
+                    ) from error
                 if flags == XDP_FLAGS_DRV_MODE and self._xdp_mode is XdpMode.AUTO and error.errno in _NO_NATIVE:
                     continue
                 mend = "try xdp_mode: generic" if flags == XDP_FLAGS_DRV_MODE else "the kernel log may say more"
                 raise FilterFailed(f"cannot attach the filter to {facts.name}: {error.strerror}", mend) from error
+
+    def _stranger(self, ifindex: int) -> str:
+        """The program that is on a netdev, by name and number."""
+        number = program_on(ifindex)
+        try:
+            with closing(Program.by_id(number)) as program:
+                return f"{program.name() or 'unnamed'} (id {number})"
+        except OSError:
+            return f"id {number}"
 
     def _await_release(self, ifindex: int) -> None:
         """Our own program without a pin: the kernel is about to take off a link whose pin someone removed."""

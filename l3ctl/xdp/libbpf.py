@@ -10,81 +10,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from l3ctl.xdp.structures import LinkCreateOpts, LinkInfo, MapCreateOpts, ProgInfo, ProgLoadOpts, TestRunOpts
+
 BPF_PROG_TYPE_XDP = 6
 BPF_XDP = 37
 BPF_MAP_TYPE_PERCPU_ARRAY = 6
 XDP_FLAGS_SKB_MODE = 1 << 1
 XDP_FLAGS_DRV_MODE = 1 << 2
 BATCH = 4096
-
-
-class _MapCreateOpts(ctypes.Structure):
-    _fields_ = [
-        ("sz", ctypes.c_size_t),
-        ("btf_fd", ctypes.c_uint32),
-        ("btf_key_type_id", ctypes.c_uint32),
-        ("btf_value_type_id", ctypes.c_uint32),
-        ("btf_vmlinux_value_type_id", ctypes.c_uint32),
-        ("inner_map_fd", ctypes.c_uint32),
-        ("map_flags", ctypes.c_uint32),
-        ("map_extra", ctypes.c_uint64),
-        ("numa_node", ctypes.c_uint32),
-        ("map_ifindex", ctypes.c_uint32),
-    ]
-
-
-class _ProgLoadOpts(ctypes.Structure):
-    _fields_ = [
-        ("sz", ctypes.c_size_t),
-        ("attempts", ctypes.c_int),
-        ("expected_attach_type", ctypes.c_int),
-        ("prog_btf_fd", ctypes.c_uint32),
-        ("prog_flags", ctypes.c_uint32),
-        ("prog_ifindex", ctypes.c_uint32),
-        ("kern_version", ctypes.c_uint32),
-    ]
-
-
-class _LinkCreateOpts(ctypes.Structure):
-    _fields_ = [
-        ("sz", ctypes.c_size_t),
-        ("flags", ctypes.c_uint32),
-        ("iter_info", ctypes.c_void_p),
-        ("iter_info_len", ctypes.c_uint32),
-        ("target_btf_id", ctypes.c_uint32),
-    ]
-
-
-class _TestRunOpts(ctypes.Structure):
-    _fields_ = [
-        ("sz", ctypes.c_size_t),
-        ("data_in", ctypes.c_void_p),
-        ("data_out", ctypes.c_void_p),
-        ("data_size_in", ctypes.c_uint32),
-        ("data_size_out", ctypes.c_uint32),
-        ("ctx_in", ctypes.c_void_p),
-        ("ctx_out", ctypes.c_void_p),
-        ("ctx_size_in", ctypes.c_uint32),
-        ("ctx_size_out", ctypes.c_uint32),
-        ("retval", ctypes.c_uint32),
-        ("repeat", ctypes.c_int),
-        ("duration", ctypes.c_uint32),
-    ]
-
-
-class _LinkInfo(ctypes.Structure):
-    _fields_ = [
-        ("type", ctypes.c_uint32),
-        ("id", ctypes.c_uint32),
-        ("prog_id", ctypes.c_uint32),
-        ("pad", ctypes.c_uint32),
-        ("ifindex", ctypes.c_uint32),  # of a union that begins on 8 bytes
-        ("rest", ctypes.c_uint8 * 236),
-    ]
-
-
-class _ProgInfo(ctypes.Structure):
-    _fields_ = [("type", ctypes.c_uint32), ("id", ctypes.c_uint32), ("rest", ctypes.c_uint8 * 248)]
 
 
 @functools.cache
@@ -149,7 +82,7 @@ class Map(Descriptor):
     @classmethod
     def create(cls, name: str, kind: int, key_size: int, value_size: int, max_entries: int, flags: int = 0) -> "Map":
         """Make a new map."""
-        opts = _MapCreateOpts(sz=ctypes.sizeof(_MapCreateOpts), map_flags=flags)
+        opts = MapCreateOpts(sz=ctypes.sizeof(MapCreateOpts), map_flags=flags)
         return cls(_call("bpf_map_create", kind, name.encode()[:15], key_size, value_size, max_entries, ctypes.byref(opts)))
 
     @classmethod
@@ -232,7 +165,7 @@ class Program(Descriptor):
     @classmethod
     def load(cls, name: str, instructions: bytes) -> "Program":
         """Hand it to the verifier. The licence is what it is loaded under: GPL, of the two it is offered under."""
-        opts = _ProgLoadOpts(sz=ctypes.sizeof(_ProgLoadOpts), attempts=5, expected_attach_type=BPF_XDP)
+        opts = ProgLoadOpts(sz=ctypes.sizeof(ProgLoadOpts), attempts=5, expected_attach_type=BPF_XDP)
         count = ctypes.c_size_t(len(instructions) // 8)
         return cls(_call("bpf_prog_load", BPF_PROG_TYPE_XDP, name.encode()[:15], b"GPL", instructions, count, ctypes.byref(opts)))
 
@@ -241,11 +174,23 @@ class Program(Descriptor):
         """Open a pinned program."""
         return cls(_open(path))
 
+    @classmethod
+    def by_id(cls, number: int) -> "Program":
+        """Open a program by the kernel's number of it."""
+        return cls(_call("bpf_prog_get_fd_by_id", number))
+
+    def _info(self) -> ProgInfo:
+        info, size = ProgInfo(), ctypes.c_uint32(ctypes.sizeof(ProgInfo))
+        _call("bpf_obj_get_info_by_fd", self.fd, ctypes.byref(info), ctypes.byref(size))
+        return info
+
     def id(self) -> int:
         """The kernel's number of it."""
-        info, size = _ProgInfo(), ctypes.c_uint32(ctypes.sizeof(_ProgInfo))
-        _call("bpf_obj_get_info_by_fd", self.fd, ctypes.byref(info), ctypes.byref(size))
-        return int(info.id)
+        return int(self._info().id)
+
+    def name(self) -> str:
+        """What its loader called it, at most 15 bytes of that."""
+        return bytes(self._info().name).decode(errors="replace")
 
     def test_run(self, frame: bytes, room: int = 256) -> tuple[int, bytes]:
         """Run it once on a frame that comes in on this namespace's loopback; its verdict, and the frame as it left it.
@@ -261,9 +206,9 @@ class Program(Descriptor):
         """Nanoseconds a run takes, by the kernel's own clock, as the mean of `repeat`. A program that changes the frame sees it changed."""
         return int(self._run(frame, repeat, None).duration)
 
-    def _run(self, frame: bytes, repeat: int, out: "ctypes.Array[ctypes.c_char] | None") -> _TestRunOpts:
-        opts = _TestRunOpts(
-            sz=ctypes.sizeof(_TestRunOpts),
+    def _run(self, frame: bytes, repeat: int, out: "ctypes.Array[ctypes.c_char] | None") -> TestRunOpts:
+        opts = TestRunOpts(
+            sz=ctypes.sizeof(TestRunOpts),
             data_in=ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p),
             data_size_in=len(frame),
             data_out=None if out is None else ctypes.cast(out, ctypes.c_void_p),
@@ -280,7 +225,7 @@ class Link(Descriptor):
     @classmethod
     def attach(cls, program: Program, ifindex: int, flags: int) -> "Link":
         """Attach to a netdev. EBUSY or EEXIST: another program is there."""
-        opts = _LinkCreateOpts(sz=ctypes.sizeof(_LinkCreateOpts), flags=flags)
+        opts = LinkCreateOpts(sz=ctypes.sizeof(LinkCreateOpts), flags=flags)
         return cls(_call("bpf_link_create", program.fd, ifindex, BPF_XDP, ctypes.byref(opts)))
 
     @classmethod
@@ -290,7 +235,7 @@ class Link(Descriptor):
 
     def facts(self) -> tuple[int, int]:
         """(program id, ifindex); the ifindex is 0 once the netdev is gone."""
-        info, size = _LinkInfo(), ctypes.c_uint32(ctypes.sizeof(_LinkInfo))
+        info, size = LinkInfo(), ctypes.c_uint32(ctypes.sizeof(LinkInfo))
         _call("bpf_obj_get_info_by_fd", self.fd, ctypes.byref(info), ctypes.byref(size))
         return int(info.prog_id), int(info.ifindex)
 

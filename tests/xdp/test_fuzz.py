@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from l3ctl.xdp.abi import abi, source_dir
+from l3ctl.xdp.abi import Reason, abi, source_dir
 from tests.xdp.fuzz import Arena, Duel, Filter, Tally, compile_both, compile_from
 from tests.xdp.generators import SCENARIOS, Generator, Scenario
 
@@ -114,6 +114,22 @@ BROKEN = (
     broken("DHCP with IP options", "guard.h", instead("ipv4[0] != 0x45", "ipv4[0] >> 4 != 4"), "source-spoof"),
     broken("MLD from :: without a router alert", "guard.h", instead("!= NEXT_HOP_BY_HOP", "== 255"), "source-spoof"),
 )
+
+
+REASONS = [reason for reason in abi().reasons if reason.name not in ("", "unknown-port")]
+"""`unknown-port` leaves by a way of its own"""
+
+
+@pytest.mark.parametrize("reason", REASONS, ids=lambda reason: reason.name)
+def test_any_one_rule_that_is_missing_is_found(reason: Reason) -> None:
+    real = Filter(compile_from(source_dir(), "-DSOURCE_GUARD", f"-DBROKEN_RULE={reason.number}"))
+    tally = Tally()
+    for number in range(MOST_FRAMES // PART):
+        tally.add(Duel(SCENARIOS[number % len(SCENARIOS)], real).run(Random(f"missing/{number}"), PART))
+        if tally.disagreements:
+            break
+    assert tally.disagreements, f"not found in {tally.frames} frames"
+    assert reason.name == "rate-limit" or tally.disagreements[0].expected.reason == reason.name
 
 
 @pytest.mark.parametrize("rule", BROKEN, ids=lambda rule: rule.name)
