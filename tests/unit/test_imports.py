@@ -22,7 +22,7 @@ LAYERS = (
     {"router"},
     {"control", "site"},
     BACKENDS,
-    {"config", "inventory", "desired", "diff"},
+    {"config", "inventory", "desired", "diff", "evidence"},
     {"reading"},
     {"log"},
     {"model", "errors"},
@@ -93,7 +93,7 @@ def test_a_library_has_one_room(library: str, owner: str) -> None:
             assert path.relative_to(PACKAGE).as_posix().startswith(owner)
 
 
-@pytest.mark.parametrize("file", ["model.py", "errors.py", "log.py", "bgp/relay.py", "desired.py", "diff.py"])
+@pytest.mark.parametrize("file", ["model.py", "errors.py", "log.py", "bgp/relay.py", "desired.py", "diff.py", "evidence.py"])
 def test_the_standard_library_is_enough_for(file: str) -> None:
     assert {module.split(".")[0] for module in imports_of(PACKAGE / file)} <= {*STANDARD, "l3ctl"}
 
