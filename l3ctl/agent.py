@@ -3,68 +3,34 @@
 One thread and one selector. Every event only says which port to look at again; a full pass now and then finds what no event told.
 """
 
-import fcntl
 import math
 import os
 import selectors
 import signal
 import time
 from collections.abc import Callable, Collection
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from l3ctl import __version__
 from l3ctl.bgp.lines import Command
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.control import Answer, ControlServer, as_json
-from l3ctl.errors import AlreadyRunning, BadInput, L3ctlError, MissingRequirement, Problem
+from l3ctl.errors import BadInput, L3ctlError, Problem
+from l3ctl.evidence import Billing
 from l3ctl.kernel.tables import Kernel
+from l3ctl.lock import Lock
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change
 from l3ctl.router import ORPHAN, Failed, Router, reason_of
 from l3ctl.site import Site, load_site
 from l3ctl.status import status
+from l3ctl.violations import Violations
 from l3ctl.xdp.filter import Filter
 
 TICK = 0.5
 """seconds between two looks at what no event tells: answers overdue, ports to try again, the filter taken off by hand"""
 _FILTER_SHARE = 10
 """Comparing the filter with what it should be may take one part in so many of our time; on a small router it is done each tick."""
-
-
-class Lock:
-    """The one agent of a router. Held through an open file, so that the kernel lets go of it when the agent dies, however it dies."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file: IO[str] | None = None
-
-    def acquire(self) -> None:
-        """Take it, or raise `AlreadyRunning`."""
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            # Nobody else may open it: to read is enough for flock(2), and whoever waits for it would get it before the next agent.
-            file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+")
-            self._path.chmod(0o600)
-        except OSError as error:
-            raise MissingRequirement(f"cannot write {self._path}: {error.strerror}", "run as root") from error
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise AlreadyRunning(f"an agent runs for this router already: {holder}", "stop it first, or ask it: `l3ctl status`") from None
-        file.truncate(0)
-        file.write(f"pid {os.getpid()}")
-        file.flush()
-        self._file = file
-
-    def release(self) -> None:
-        """Let go."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
 
 
 class Agent:
@@ -88,6 +54,7 @@ class Agent:
         bgp = config.bgp_settings()
         self._speaker = Speaker(config.bgp_socket, bgp, self._selector, _tell_answer) if bgp else None
         self._router = Router(site.ports, config.settings(), self._kernel, self._filter, self._speaker)
+        self._billing = Billing(site.ports, config.gateways)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
     def run(self) -> None:
@@ -100,6 +67,8 @@ class Agent:
             # Watching begins before the first look, so that nothing falls between the two.
             self._events = self._kernel.watch()
             self._selector.register(self._events, selectors.EVENT_READ, self._on_events)
+            self._violations = Violations(self._filter)
+            self._selector.register(self._violations, selectors.EVENT_READ, self._on_samples)
             if self._speaker is not None:
                 self._speaker.open()
             self._full_pass()
@@ -146,6 +115,18 @@ class Agent:
             self._full_pass()
         else:
             self._look_again(self._failed.keys() | self._disturbed())
+        self._tell_violations()
+
+    def _on_samples(self) -> None:
+        self._violations.read(self._router.ports, self._billing)
+
+    def _tell_violations(self) -> None:
+        try:
+            for line in self._violations.tick():
+                if not line.evidence.quiet:
+                    event("violation", port=line.evidence.port, reason=line.evidence.reason, frames=line.count, text=line.evidence.text)
+        except L3ctlError as error:
+            self._stumble(error)
 
     def _disturbed(self) -> set[str]:
         began = time.monotonic()
@@ -254,6 +235,7 @@ class Agent:
         if site.source_guard() != self._site.source_guard():
             self._filter.open(site.source_guard())
         self._site = site
+        self._billing = Billing(site.ports, site.config.gateways)
         self._router.replace(site.ports, site.config.settings())
         return self._full_pass()
 
@@ -266,6 +248,10 @@ class Agent:
             case "apply":
                 changes = self._full_pass() if self._has(asked.get("site")) else self._reload()
                 return {"changes": as_json(changes), "failed": self._failures()}
+            case "violations":
+                since, quiet = asked.get("since"), asked.get("quiet")
+                lines = self._violations.since(since if isinstance(since, int) else 0, quiet=bool(quiet))
+                return {"violations": as_json(lines), "last": self._violations.last()}
             case other:
                 return {"error": f"no command {other!r}"}
 

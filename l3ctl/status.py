@@ -8,6 +8,9 @@ from l3ctl.diff import diff
 from l3ctl.model import LinkFacts, PortState
 from l3ctl.router import Router
 
+ANSWERS = ("arp-answer", "ns-answer")
+"""what the filter counts and nobody was refused"""
+
 
 def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None) -> Answer:
     """All of it, as plain JSON. `agent` is None when a command looks for itself."""

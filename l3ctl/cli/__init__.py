@@ -21,6 +21,7 @@ COMMANDS = {
     "relay": "Stand between ExaBGP and the agent (ExaBGP runs this).",
     "exabgp-config": "Print a configuration for ExaBGP.",
     "status": "Show every port: link, entries, filter, announcement.",
+    "violations": "Say what customers were refused, claimed against billed.",
     "verdict": "Run a capture through the filter and say what would happen to each frame.",
     "xdp": "Look after the filter itself.",
     "bench": "Measure l3ctl beside the limit.",

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from l3ctl.agent import Lock
 from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router, print_changes
 from l3ctl.control import Answer, as_json
+from l3ctl.lock import Lock
 from l3ctl.router import Router
 from l3ctl.site import load_site
 

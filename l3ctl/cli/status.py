@@ -10,9 +10,7 @@ from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.config import load_config
 from l3ctl.router import ORPHAN
 from l3ctl.site import load_site
-from l3ctl.status import status
-
-ANSWERS = ("arp-answer", "ns-answer")
+from l3ctl.status import ANSWERS, status
 
 
 @click.command("status")

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from l3ctl.errors import FilterFailed, StandsInTheWay
 from l3ctl.model import Change, LinkFacts, PortPolicy, Verb, XdpMode
+from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link, Program, program_on
 from l3ctl.xdp.offload import show_vlan_tags
 from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, translate
+from l3ctl.xdp.samples import Sample, Samples
 from l3ctl.xdp.tables import Tables
 
 _NO_NATIVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE)
 """what drivers answer that have no native XDP, or not with these queues or this MTU"""
+NOBODY = "-"
+"""in the place of a port's name"""
 _LINK = "link-"
 _RELEASE = 1.0
 """seconds the kernel may take to let go of a link that has lost its pin; it takes milliseconds"""
@@ -120,6 +124,30 @@ class Filter:
         """Frames counted so far, by port and reason."""
         with _naming("cannot read the filter's counters"):
             return self._tables.counters()
+
+    def counters_of(self, port: str) -> dict[str, int]:
+        """Of one port, by reason; nothing for one without records. `NOBODY` is what belongs to no port."""
+        with _naming("cannot read the filter's counters"):
+            index = 0 if port == NOBODY else self._tables.index_of(port)
+            return {} if index is None else self._tables.counters_at(index)
+
+    def samples(self) -> Samples:
+        """The samples that the filter takes, for whoever reads them."""
+        with _naming("cannot read the filter's samples"):
+            self._tables.refill(0, [reason.number for reason in abi().reasons if reason.verdict == "drop"])  # of no port: nobody puts it
+            return Samples(self._tables.ring())
+
+    def port_of(self, sample: Sample) -> str:
+        """Whose frame a sample is; `NOBODY` where it is no port's, or no longer one's."""
+        return self._tables.name_at(sample.index) or NOBODY
+
+    def refill(self, port: str, reasons: Iterable[str]) -> None:
+        """Let samples of these reasons be taken again."""
+        numbers = {reason.name: reason.number for reason in abi().reasons}
+        index = 0 if port == NOBODY else self._tables.index_of(port)
+        with _naming("cannot refill the filter's budgets"):
+            if index is not None:
+                self._tables.refill(index, [numbers[reason] for reason in reasons])
 
     def apply(self, change: Change, links: Mapping[str, LinkFacts]) -> None:
         """Carry out one change of a policy."""

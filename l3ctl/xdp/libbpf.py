@@ -21,14 +21,15 @@ BATCH = 4096
 
 
 @functools.cache
-def _library() -> ctypes.CDLL:
-    library = ctypes.CDLL("libbpf.so.1", use_errno=True)
-    library.libbpf_set_print(None)  # its warnings would go to our stderr
-    return library
+def library() -> ctypes.CDLL:
+    """The library itself, for calls that are no plain system calls."""
+    calls = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    calls.libbpf_set_print(None)  # its warnings would go to our stderr
+    return calls
 
 
 def _call(name: str, *arguments: object) -> int:
-    result = int(getattr(_library(), name)(*arguments))
+    result = int(getattr(library(), name)(*arguments))
     if result < 0:
         number = -result if result != -1 else ctypes.get_errno() or errno.EPERM
         raise OSError(number, os.strerror(number), name)

@@ -76,6 +76,19 @@ class Tables:
         """Where a port stands in `ports`, and its counters."""
         return self._indexes[port]
 
+    def index_of(self, port: str) -> int | None:
+        """The same; None for a port without records."""
+        return self._indexes.get(port)
+
+    def name_at(self, index: int) -> str:
+        """Whose index this is; empty for nobody's."""
+        records = self._records.get(index)
+        return _text(records.name) if records is not None else ""
+
+    def ring(self) -> Map:
+        """Where samples are left."""
+        return self._maps["samples"]
+
     def ifindex(self, port: str) -> int | None:
         """The netdev that a port's records name; None for a port without."""
         return _place(self._records[self._indexes[port]])[0] if port in self._indexes else None

@@ -16,7 +16,7 @@ import pytest
 
 from l3ctl.lab.attacks import ATTACKS, attack, send
 from l3ctl.lab.customers import CUSTOMERS, GATEWAY6, UPSTREAM4, UPSTREAM6, Customer, record
-from l3ctl.lab.frames import ethernet, icmpv6, ipv6
+from l3ctl.lab.frames import arp, ethernet, icmpv6, ipv6
 from l3ctl.lab.topology import PROGRAM, Lab
 from l3ctl.model import Mode, parse_lladdr
 
@@ -106,6 +106,27 @@ def test_attacks_are_dropped_counted_to_the_last_frame_and_teach_the_router_noth
         assert sum(outcome.counted.values()) >= outcome.sent, outcome
         assert outcome.neighbours_after == outcome.neighbours_before, outcome
     assert all(pings(lab, address) for one in CUSTOMERS[:2] for address in (one.address6, str(one.ipv4)))
+
+    told = [json.loads(line) for line in lab.l3ctl("violations", "--json").splitlines()]
+    assert "port rogue claimed 203.0.113.11, billed to web1" in {line["evidence"]["text"] for line in told}
+    assert {line["evidence"]["port"] for line in told} == {"rogue"}
+    assert len(told) <= 2 * len({line["evidence"]["reason"] for line in told})
+    assert lab.l3ctl("violations", "web1") == ""
+    logged = [line for line in (lab.run_dir / "agent.log").read_text().splitlines() if line.startswith("violation ")]
+    assert len(logged) <= 2 * len(ATTACKS)
+
+
+def test_violations_are_followed_until_ctrl_c(lab: Lab) -> None:
+    following = subprocess.Popen(
+        ["ip", "netns", "exec", lab.router.name, str(PROGRAM), "violations", "--follow", "db1"], stdout=subprocess.PIPE, text=True
+    )
+    assert following.stdout is not None
+    stolen = ethernet(arp(2, parse_lladdr(DB1.lladdr), str(WEB1.ipv4)), 0x0806, parse_lladdr(DB1.lladdr))
+    send(lab, DB1, [stolen] * 7)
+    line = following.stdout.readline()
+    following.send_signal(signal.SIGINT)
+    assert following.wait(WHOLE) == 130
+    assert line.split()[2:] == ["arp-reply", "7x", *["port", "db1", "answered", "ARP", "for", "203.0.113.11,", "billed", "to", "web1"]]
 
 
 def test_ordinary_packets_of_a_customer_make_the_router_look_for_nobody(lab: Lab) -> None:
