@@ -94,7 +94,7 @@ class Router:
     def disturbed(self) -> set[str]:
         """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off."""
         wanted = {name: desired_policy(port, self.links, self.settings) for name, port in self.ports.items()}
-        found = self._policies(None, self.links)
+        found = self.filter.read(self.links, whole=False) if self.filter is not None else {}
         return {name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)}
 
     def plan(self) -> list[Change]:

@@ -105,10 +105,13 @@ class Filter:
         with _naming("cannot read the filter's links"):
             return {ifindex for ifindex in self._pinned() if self._facts(ifindex) == (self._program_id, ifindex)}
 
-    def read(self, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
-        """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names."""
+    def read(self, links: Mapping[str, LinkFacts], *, whole: bool = True) -> dict[str, PortPolicy]:
+        """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names.
+
+        Not `whole`: without looking for what nobody knows of, which is most of the work.
+        """
         with _naming("cannot read the filter's maps"):
-            self._tables.read()
+            self._tables.read(whole=whole)
         return self.remembered(self._tables.ports(), links)
 
     def remembered(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:

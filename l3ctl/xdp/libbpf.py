@@ -135,10 +135,11 @@ class Map(Descriptor):
             parts.append(self._batch(before, min(BATCH, first + count - start))[1])
         return b"".join(parts)
 
-    def used(self) -> Iterator[tuple[int, bytes]]:
-        """Index and value of every entry of an array that is not all zero."""
-        for start in range(0, self.max_entries, BATCH):
-            values = self.array(start, min(BATCH, self.max_entries - start))
+    def used(self, limit: int | None = None) -> Iterator[tuple[int, bytes]]:
+        """Index and value of every entry of an array that is not all zero, below index `limit`."""
+        end = self.max_entries if limit is None else min(limit, self.max_entries)
+        for start in range(0, end, BATCH):
+            values = self.array(start, min(BATCH, end - start))
             if not values.strip(b"\0"):
                 continue
             for at in range(0, len(values), self.room):

@@ -39,11 +39,13 @@ class Pointers:
         self._trunks: dict[int, int] = {}
         self._used: dict[int, set[int]] = {}
 
-    def read(self) -> None:
-        """Read every pointer anew."""
+    def read(self, *, whole: bool = True) -> None:
+        """Read every pointer anew. Not `whole`: those of netdevs up to the highest that is known to have any."""
+        known = (*self._trunks, *(ifindex for ifindexes in self._untagged.values() for ifindex in ifindexes))
+        limit = None if whole else max(known, default=0) + 1
         self._untagged, self._cells, self._trunks, self._used = {}, {}, {}, {}
         far = ((int.from_bytes(key, "little"), raw) for key, raw in self._far_ifs.items())
-        for ifindex, raw in (*self._ifs.used(), *far):
+        for ifindex, raw in (*self._ifs.used(limit), *far):
             netdev = self._parse(raw)
             if netdev.untagged_port:
                 self._untagged.setdefault(netdev.untagged_port, set()).add(ifindex)

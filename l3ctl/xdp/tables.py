@@ -43,10 +43,11 @@ class Tables:
         self._records: dict[int, Records] = {}
         self._lowest_free = 1  # 0 counts what belongs to no port
 
-    def read(self) -> None:
-        """Read every record anew."""
-        self._pointers.read()
-        ports, names = dict(self._maps["ports"].used()), dict(self._maps["names"].used())
+    def read(self, *, whole: bool = True) -> None:
+        """Read every record anew. Not `whole`: the arrays only as far as anything was known to be; they are mostly empty, and large."""
+        self._pointers.read(whole=whole)
+        limit = None if whole else max(self._records, default=0) + 1
+        ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
         found: dict[str, dict[int, dict[bytes, bytes]]] = {table: {} for table in KEYS}
         for table, kind in KEYS.items():
             for key, value in self._maps[table].items():
