@@ -9,13 +9,11 @@
 
 #include "parse.h"
 
-/* Bytes 5 to 12 of a frame: the source MAC, its multicast bit the one compared here, and the first byte of the EtherType. */
+/* Bytes 5 to 12 of a frame: behind one of the destination the source MAC, and the first byte of the EtherType. */
 #define LINK_AT 5
-#define LINK_MASK 0xff00000000000100ULL
 #define LINK_IPV6 0x8600000000000000ULL
 #define LINK_IPV4 0x0800000000000000ULL
 #define LINK_TAGGED 0x8100000000000000ULL
-#define LINK_HAS_SOURCE(word) ((word) << 8 >> 16)
 
 /* The eight bytes from the EtherType's second on: with IPv6, its version is in the second and its next header is the last. */
 #define PACKET_AT 13
@@ -38,6 +36,10 @@ static __always_inline bool is_packet6(__u64 word)
 	return word == PACKET6_TCP || word == PACKET6_UDP;
 }
 
+/* Source MAC not zero, and the first byte of the EtherType that of `kind`: one subtraction and one compare. The multicast bit is apart. */
+#define SOURCE_UNIT 0x100ULL /* the lowest bit of the MAC's first byte: also the multicast bit */
+#define IS_LINK(word, kind) (((word) ^ (kind)) - SOURCE_UNIT < (1ULL << 56) - SOURCE_UNIT)
+
 /* Where the packet begins in an ordinary frame; 0: not one. */
 static __always_inline __u32 ordinary_packet(void *data, void *data_end)
 {
@@ -45,13 +47,13 @@ static __always_inline __u32 ordinary_packet(void *data, void *data_end)
 		return 0;
 	__u64 link = *(__u64 *)(data + LINK_AT);
 	__u64 packet = *(__u64 *)(data + PACKET_AT);
-	if (!LINK_HAS_SOURCE(link))
+	if (link & SOURCE_UNIT)
 		return 0;
-	if ((link & LINK_MASK) == LINK_IPV6)
+	if (IS_LINK(link, LINK_IPV6))
 		return is_packet6(packet) ? ETHERNET_HEADER : 0;
-	if ((link & LINK_MASK) == LINK_IPV4)
+	if (IS_LINK(link, LINK_IPV4))
 		return (packet & PACKET4_MASK) == PACKET4 ? ETHERNET_HEADER : 0;
-	if ((link & LINK_MASK) != LINK_TAGGED || data + SHORTEST + VLAN_TAG > data_end)
+	if (!IS_LINK(link, LINK_TAGGED) || data + SHORTEST + VLAN_TAG > data_end)
 		return 0;
 	__u64 inner = *(__u64 *)(data + PACKET_AT + VLAN_TAG);
 	if ((packet & TAG_MASK) == TAG_IPV6)

@@ -29,7 +29,7 @@ struct advertisement {
 /* Cut or grow the frame to `length` bytes. False: no room. */
 static __always_inline bool resize(struct xdp_md *context, struct frame *frame, __u32 length)
 {
-	if (bpf_xdp_adjust_tail(context, (int)length - (int)frame->length))
+	if (length != frame->length && bpf_xdp_adjust_tail(context, (int)length - (int)frame->length))
 		return false;
 	frame->data = (void *)(long)context->data;
 	frame->data_end = (void *)(long)context->data_end;

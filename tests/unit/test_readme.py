@@ -1,0 +1,29 @@
+"""What the README says is what the repository holds."""
+
+import json
+import re
+from pathlib import Path
+
+from l3ctl.cli import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_its_numbers_are_those_of_the_results_file() -> None:
+    rows = json.loads((ROOT / "docs/results/filter.json").read_text())["rows"]
+    told = re.findall(r"\| ([\d.]+) ns \| ([\d.]+) ns \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", README)
+    assert told == [
+        (f"{row['ours']:.1f}", f"{row['reference']:.1f}", *(f"{row[key]:.2f}" for key in ("ratio", "low", "high"))) for row in rows
+    ]
+    assert len(rows) == 8
+
+
+def test_every_command_it_names_exists_and_every_target() -> None:
+    assert set(re.findall(r"(?:`|bin/)l3ctl ([a-z][a-z-]+)", README)) <= set(COMMANDS)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z]+)", README)) <= targets
+
+
+def test_every_file_it_links_to_is_there() -> None:
+    assert [link for link in re.findall(r"\]\(([^):]+)\)", README) if not (ROOT / link).exists()] == []
