@@ -26,6 +26,7 @@ from l3ctl.errors import FilterFailed
 from l3ctl.xdp.abi import abi, source_dir
 from l3ctl.xdp.loader import Bytecode, parse_bytecode
 from l3ctl.xdp.program import create_maps, load_program
+from l3ctl.xdp.structures import TestRunOpts
 from l3ctl.xdp.tables import Tables
 from tests.xdp.generators import SCENARIOS, Generator, Scenario
 from tests.xdp.model import Judgement, Model
@@ -59,25 +60,6 @@ def compile_from(source: Path, *cflags: str) -> Bytecode:
     return parse_bytecode(child.stdout)
 
 
-class _Run(ctypes.Structure):
-    """`struct bpf_test_run_opts` of libbpf."""
-
-    _fields_ = [
-        ("sz", ctypes.c_size_t),
-        ("data_in", ctypes.c_void_p),
-        ("data_out", ctypes.c_void_p),
-        ("data_size_in", ctypes.c_uint32),
-        ("data_size_out", ctypes.c_uint32),
-        ("ctx_in", ctypes.c_void_p),
-        ("ctx_out", ctypes.c_void_p),
-        ("ctx_size_in", ctypes.c_uint32),
-        ("ctx_size_out", ctypes.c_uint32),
-        ("retval", ctypes.c_uint32),
-        ("repeat", ctypes.c_int),
-        ("duration", ctypes.c_uint32),
-    ]
-
-
 class Filter:
     """The real program with the ports of one scenario after another in its maps. Its buffers are made once: a run costs microseconds."""
 
@@ -92,7 +74,8 @@ class Filter:
         self._test_run, self._look_up = library.bpf_prog_test_run_opts, library.bpf_map_lookup_elem
         self._in, self._out = ctypes.create_string_buffer(self._room), ctypes.create_string_buffer(self._room)
         self._value = (ctypes.c_uint64 * (self._counters.room // 8))()
-        self._opts = _Run(sz=ctypes.sizeof(_Run), data_in=ctypes.addressof(self._in), data_out=ctypes.addressof(self._out), repeat=1)
+        size = ctypes.sizeof(TestRunOpts)
+        self._opts = TestRunOpts(sz=size, data_in=ctypes.addressof(self._in), data_out=ctypes.addressof(self._out), repeat=1)
         self._by_reference = ctypes.byref(self._opts)
         self._keys: dict[str, bytes] = {}
         self._numbers = {reason.name: reason.number for reason in abi().reasons}
