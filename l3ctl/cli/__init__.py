@@ -64,6 +64,9 @@ def main(arguments: list[str] | None = None) -> Any:
         for line in error.lines():
             click.echo(f"l3ctl: {line}", err=True)
         sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as error:
         where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "l3ctl"
         click.echo(f"l3ctl: {error.format_message().rstrip('.')}; see `{where} --help`", err=True)

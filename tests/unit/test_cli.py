@@ -145,6 +145,14 @@ def test_a_wrong_command_line_is_one_line_that_says_where_help_is(run: Run, argu
     assert "--help" in err[0]
 
 
+@pytest.mark.parametrize("arguments", [(), ("lab",), ("xdp",)])
+def test_without_a_command_it_says_which_there_are(run: Run, arguments: tuple[str, ...]) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    assert err[0].startswith(f"Usage: {' '.join(('l3ctl', *arguments))}")
+    assert "Commands:" in err
+
+
 def test_the_version(run: Run) -> None:
     assert run("--version") == (0, f"l3ctl, version {__version__}\n", [])
 
