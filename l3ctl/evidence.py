@@ -198,7 +198,7 @@ class _Case:
 
     def claim_lladdr(self, packet: str, raw: bytes) -> _Claim:
         """That a packet names a MAC which is not its frame's."""
-        lladdr = format_lladdr(raw)
+        lladdr = format_lladdr(struct.unpack("6s", raw)[0])
         owner = self.name if any(lladdr == host.lladdr for host in self.hosts) else self.billing.lladdr_owner(lladdr)
         return _Claim(f"put MAC {lladdr} into {packet}, but sent it from MAC {self.lladdr}", lladdr, owner)
 
