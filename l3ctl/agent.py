@@ -226,14 +226,14 @@ class Agent:
             if fixed := self._site.fixed_differences(site):
                 mend = "restart the agent: what is installed stays meanwhile"
                 raise BadInput([Problem(str(site.path), f"a running agent cannot change {' and '.join(fixed)}", mend)])
-        except BadInput as error:
+            if site.source_guard() != self._site.source_guard():
+                self._filter.open(site.source_guard())
+        except L3ctlError as error:  # also of a filter that does not compile: the one there stays
             self._bad_input = error.lines()
             for line in self._bad_input:
                 event("refuse", reason=line)
             return []
         self._bad_input = []
-        if site.source_guard() != self._site.source_guard():
-            self._filter.open(site.source_guard())
         self._site = site
         self._billing = Billing(site.ports, site.config.gateways)
         self._router.replace(site.ports, site.config.settings())
