@@ -64,7 +64,9 @@ struct port {
 	__u32 host_count;
 	__u32 ifindex;
 	__u32 vlan_id; /* UNTAGGED where the frames carry no tag, or VLAN id 0 */
-	__u32 reserved2[7];
+	__u32 gateway4;        /* of all that are in `gateways`, those that hosts ask for most (zero: none) */
+	__u8 gateway6[16];
+	__u32 reserved2[2];
 };
 
 #define UNTAGGED 4096

@@ -5,7 +5,7 @@
 
 #include "parse.h"
 
-#define ARP_ETHERNET 1
+#define ARP_KIND 0x000108000604ULL /* hardware Ethernet, protocol IPv4, and the lengths of their addresses */
 #define ARP_REQUEST 1
 #define ARP_REPLY 2
 
@@ -28,16 +28,17 @@ static __always_inline enum reason arp_verdict(const struct frame *frame, const 
 
 	if ((void *)(ethernet + 1) > frame->data_end || (void *)(arp + 1) > frame->data_end)
 		return REASON_ARP_MALFORMED;
-	if (arp->hardware_type != swap16(ARP_ETHERNET) || arp->protocol_type != swap16(ETHERTYPE_IPV4) || arp->hardware_length != 6 ||
-	    arp->protocol_length != 4)
+	__u64 head = swap64(*(const __u64 *)arp);
+	if (head >> 16 != ARP_KIND)
 		return REASON_ARP_MALFORMED;
 	if (!find_host(port, index, ethernet->source))
 		return REASON_ARP_MAC_SPOOF;
 	if (!equal_lladdr(arp->sender_lladdr, ethernet->source))
 		return REASON_ARP_MAC_MISMATCH;
-	if (arp->operation == swap16(ARP_REPLY)) /* our neighbours are permanent: we never ask */
+	__u16 operation = head;
+	if (operation == ARP_REPLY) /* our neighbours are permanent: we never ask */
 		return REASON_ARP_REPLY;
-	if (arp->operation != swap16(ARP_REQUEST))
+	if (operation != ARP_REQUEST)
 		return REASON_ARP_OPERATION;
 
 	__u32 sender = *(const __u32 *)arp->sender_address;
@@ -46,7 +47,7 @@ static __always_inline enum reason arp_verdict(const struct frame *frame, const 
 		return REASON_ARP_IP_SPOOF;
 	if (sender && sender == target)
 		return REASON_ARP_GRATUITOUS;
-	if (is_gateway_ipv4(index, target))
+	if (is_gateway_ipv4(port, index, target))
 		return REASON_ARP_ANSWER;
 	if (!sender)
 		return REASON_ARP_PROBE;

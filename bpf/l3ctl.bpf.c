@@ -33,12 +33,14 @@ static __always_inline const __u8 *find_host(const struct port *port, __u32 inde
 }
 
 /* IPv4 stands in the tables as ::ffff:a.b.c.d; an IPv6 packet that spells its address so must not pass for it. */
-static __always_inline bool is_v4_mapped(const __u32 *word)
+#define V4_MAPPED 0xffff0000ULL /* the third word, of a pair in the order of the wire */
+
+static __always_inline bool is_v4_mapped(const __u64 *half)
 {
-	return !(word[0] | word[1]) && word[2] == swap32(0xffff);
+	return !half[0] && (half[1] & 0xffffffff) == V4_MAPPED;
 }
 
-static __always_inline bool is_billed(__u32 index, const __u8 *lladdr, const __u32 *address)
+static __always_inline bool is_billed(__u32 index, const void *lladdr, const void *address)
 {
 	struct prefix_key key = {.prefix_length = PREFIX_KEY_BITS + 128, .port = index};
 	__builtin_memcpy(key.lladdr, lladdr, 6);
@@ -46,57 +48,61 @@ static __always_inline bool is_billed(__u32 index, const __u8 *lladdr, const __u
 	return prefixes.lookup(&key) != NULL;
 }
 
+/* A port whose first host has no prefix has a mask of zeroes and a prefix of ones, which no address is in. */
+static __always_inline bool is_in_prefix(const struct port *port, const void *address)
+{
+	const __u64 *half = address, *prefix = (const void *)port->prefix, *mask = (const void *)port->prefix_mask;
+	return !(((half[0] & mask[0]) ^ prefix[0]) | ((half[1] & mask[1]) ^ prefix[1]));
+}
+
 static __always_inline bool is_billed_ipv6(const struct port *port, __u32 index, const __u8 *lladdr, const __u8 *address)
 {
-	__u32 word[4], prefix[4], mask[4];
-	__builtin_memcpy(word, address, 16);
-	__builtin_memcpy(prefix, port->prefix, 16);
-	__builtin_memcpy(mask, port->prefix_mask, 16);
-	if (!(((word[0] & mask[0]) ^ prefix[0]) | ((word[1] & mask[1]) ^ prefix[1]) | ((word[2] & mask[2]) ^ prefix[2]) |
-	      ((word[3] & mask[3]) ^ prefix[3])) &&
-	    mask[0] && equal_lladdr(port->lladdr, lladdr))
+	if (is_in_prefix(port, address) && equal_lladdr(port->lladdr, lladdr))
 		return true;
-	return !is_v4_mapped(word) && is_billed(index, lladdr, word);
+	return !is_v4_mapped((const void *)address) && is_billed(index, lladdr, address);
 }
 
 static __always_inline bool is_billed_ipv4(const struct port *port, __u32 index, const __u8 *lladdr, __u32 address)
 {
 	if (address == port->address && equal_lladdr(port->lladdr, lladdr))
 		return true;
-	__u32 mapped[4] = {0, 0, swap32(0xffff), address};
+	__u32 mapped[4] = {0, 0, V4_MAPPED, address};
 	return is_billed(index, lladdr, mapped);
 }
 
 static __always_inline bool is_proxied_ipv4(__u32 index, __u32 address)
 {
 	const __u8 nobody[6] = {};
-	__u32 mapped[4] = {0, 0, swap32(0xffff), address};
+	__u32 mapped[4] = {0, 0, V4_MAPPED, address};
 	return is_billed(index, nobody, mapped);
 }
 
-static __always_inline bool is_gateway(__u32 index, const __u32 *address)
+static __always_inline bool is_gateway(__u32 index, const void *address)
 {
 	struct gateway_key key = {.port = index};
 	__builtin_memcpy(key.address, address, 16);
 	return gateways.lookup(&key) != NULL;
 }
 
-static __always_inline bool is_gateway_ipv6(__u32 index, const __u8 *address)
+static __always_inline bool is_gateway_ipv6(const struct port *port, __u32 index, const __u8 *address)
 {
-	__u32 word[4];
-	__builtin_memcpy(word, address, 16);
-	return !is_v4_mapped(word) && is_gateway(index, word);
+	const __u64 *half = (const void *)address;
+	if (is_v4_mapped(half))
+		return false;
+	return (equal16(port->gateway6, address) && half[0]) || is_gateway(index, address);
 }
 
-static __always_inline bool is_gateway_ipv4(__u32 index, __u32 address)
+static __always_inline bool is_gateway_ipv4(const struct port *port, __u32 index, __u32 address)
 {
-	__u32 mapped[4] = {0, 0, swap32(0xffff), address};
+	if (address && address == port->gateway4)
+		return true;
+	__u32 mapped[4] = {0, 0, V4_MAPPED, address};
 	return is_gateway(index, mapped);
 }
 
 #include "arp.h"
 #include "guard.h"
-#include "nd.h"
+#include "plain.h"
 #include "reply.h"
 
 /* One counted exit for everything that is not ordinary traffic. */
@@ -190,65 +196,61 @@ static __always_inline bool merge_paths(struct frame *frame)
 	return true;
 }
 
-static __always_inline enum reason judge_nd(struct frame *frame, const struct port *port, __u32 index)
+static __always_inline enum reason judge_nd(struct frame *frame, const struct port *port, __u32 index, bool plain)
 {
 	struct nd_message message = {};
-	bool malformed = false;
-	if (!read_small_nd(frame, &message, &malformed))
-		malformed = !merge_paths(frame) || !read_nd(frame, &message);
-	return malformed ? REASON_ND_MALFORMED : nd_verdict(frame, &message, port, index);
+	if (plain ? !read_plain_nd(frame, &message) : !merge_paths(frame) || !read_nd(frame, &message))
+		return REASON_ND_MALFORMED;
+	return nd_verdict(frame, &message, port, index);
 }
 
 #ifdef SOURCE_GUARD
 /*
  * The source guard's question about an ordinary frame, answered from the port's record alone where the port has no more to it than that
- * holds: its first host's MAC, first prefix and first address. False: not answered here.
+ * holds: its first host's MAC, first prefix and first address. False: not answered here. Frames of no port are index 0, which has no flags.
  */
-static __always_inline bool is_known_source(const struct xdp_md *context, void *data, void *data_end, __u32 packet)
+static __always_inline bool is_welcome(const struct xdp_md *context, const void *data, __u32 packet, bool ipv4)
 {
 	__u32 ifindex = context->ingress_ifindex;
 	struct netdev *netdev = ifs.lookup(&ifindex);
-	if (!netdev || packet != ETHERNET_HEADER || data + SHORTEST > data_end)
+	if (!netdev)
 		return false;
 	__u32 index = netdev->untagged_port;
+	if (packet != ETHERNET_HEADER) {
+		__u16 vlan_id = swap16(*(const __u16 *)(data + ETHERNET_HEADER)) & 0xfff;
+		index = find_port(netdev, vlan_id ? vlan_id : UNTAGGED);
+	}
 	struct port *port = ports.lookup(&index);
-	if (!port || !index)
+	if (!port)
 		return false;
 	if (!(port->flags & PORT_SOURCE_GUARD))
 		return true;
-	__u64 billed = *(__u64 *)port->lladdr, source = *(__u64 *)(data + 6);
-	if ((billed ^ source) << 16)
+	if (!equal_lladdr(port->lladdr, data + 6))
 		return false;
-	if (source >> 48 == swap16(ETHERTYPE_IPV4))
-		return port->address && *(__u32 *)(data + ETHERNET_HEADER + 12) == port->address;
-	__u64 *mask = (__u64 *)port->prefix_mask, *prefix = (__u64 *)port->prefix, *address = data + ETHERNET_HEADER + 8;
-	return mask[0] && !(((address[0] & mask[0]) ^ prefix[0]) | ((address[1] & mask[1]) ^ prefix[1]));
+	if (ipv4) {
+		__u32 source = *(const __u32 *)(data + packet + 12);
+		return source && source == port->address;
+	}
+	return is_in_prefix(port, data + packet + 8);
+}
+#else
+static __always_inline bool is_welcome(const struct xdp_md *context, const void *data, __u32 packet, bool ipv4)
+{
+	(void)context, (void)data, (void)packet, (void)ipv4;
+	return true;
 }
 #endif
 
-int l3ctl_filter(struct xdp_md *context)
+/*
+ * The rest of a frame's way, from what the parser said of it. Compiled once for each kind of frame that is worth it: what is constant where
+ * this is called costs nothing.
+ */
+static __always_inline int judge(struct xdp_md *context, struct frame *frame, __u32 reason, bool plain)
 {
-	struct frame frame = {
-		.data = (void *)(long)context->data,
-		.data_end = (void *)(long)context->data_end,
-	};
-	__u32 packet = ordinary_packet(frame.data, frame.data_end);
-#ifdef SOURCE_GUARD
-	if (packet && is_known_source(context, frame.data, frame.data_end, packet))
-		return XDP_PASS;
-#else
-	if (packet)
-		return XDP_PASS;
-#endif
-	__u64 length = frame.data_end - frame.data;
-	asm volatile("" : "+r"(length)); /* a number from here on: else the compiler computes with the pointers, which the verifier forbids */
-	frame.length = length;
-
-	__u32 reason = parse_frame(&frame);
 	bool readable = reason == REASON_NONE;
-	bool ordinary = readable && frame.kind < FRAME_ARP;
+	bool ordinary = readable && frame->kind < FRAME_ARP;
 #ifndef SOURCE_GUARD
-	if (ordinary && !frame.stacked)
+	if (ordinary && !frame->stacked)
 		return XDP_PASS;
 #endif
 
@@ -256,27 +258,27 @@ int l3ctl_filter(struct xdp_md *context)
 	struct netdev *netdev = find_netdev(ifindex);
 	if (!netdev)
 		return XDP_PASS;
-	__u32 index = find_port(netdev, frame.vlan_id);
+	__u32 index = find_port(netdev, frame->vlan_id);
 	if (!index) {
-		if ((ordinary && !frame.stacked) || !(netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
+		if ((ordinary && !frame->stacked) || !(netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
 			return XDP_PASS;
 		count(0, REASON_UNKNOWN_PORT);
-		sample(context, &frame, 0, REASON_UNKNOWN_PORT);
+		sample(context, frame, 0, REASON_UNKNOWN_PORT);
 		return XDP_DROP;
 	}
 	struct port *port = ports.lookup(&index);
 	if (!port)
 		return XDP_PASS;
 
-	if (frame.stacked && !(port->flags & PORT_QINQ))
+	if (frame->stacked && !(port->flags & PORT_QINQ))
 		reason = REASON_VLAN_STACKED;
-	else if (readable && frame.kind == FRAME_ARP)
-		reason = arp_verdict(&frame, port, index);
-	else if (readable && frame.kind == FRAME_ND)
-		reason = judge_nd(&frame, port, index);
+	else if (readable && frame->kind == FRAME_ARP)
+		reason = arp_verdict(frame, port, index);
+	else if (readable && frame->kind == FRAME_ND)
+		reason = judge_nd(frame, port, index, plain);
 #ifdef SOURCE_GUARD
 	else if (ordinary && port->flags & PORT_SOURCE_GUARD)
-		reason = source_verdict(&frame, port, index);
+		reason = source_verdict(frame, port, index);
 #endif
 	if (ordinary && reason == REASON_NONE)
 		return XDP_PASS;
@@ -291,12 +293,45 @@ int l3ctl_filter(struct xdp_md *context)
 	if (reason == REASON_NONE)
 		return XDP_PASS;
 	count(index, reason);
-	sample(context, &frame, index, reason);
+	bool answered = reason == REASON_ARP_ANSWER || reason == REASON_NS_ANSWER;
+	if (!answered)
+		sample(context, frame, index, reason);
 	if (port->flags & PORT_AUDIT)
 		return XDP_PASS;
-	if (reason == REASON_ARP_ANSWER)
-		return answer_arp(context, &frame, port);
-	if (reason == REASON_NS_ANSWER)
-		return answer_ns(context, &frame, port);
-	return XDP_DROP;
+	if (!answered)
+		return XDP_DROP;
+	return reason == REASON_ARP_ANSWER ? answer_arp(context, frame, port) : answer_ns(context, frame, port);
+}
+
+/* Everything that is not ordinary traffic. */
+static __always_inline int inspect(struct xdp_md *context)
+{
+	struct frame frame = {
+		.data = (void *)(long)context->data,
+		.data_end = (void *)(long)context->data_end,
+	};
+	__u64 length = frame.data_end - frame.data;
+	asm volatile("" : "+r"(length)); /* a number from here on: else the compiler computes with the pointers, which the verifier forbids */
+	frame.length = length;
+
+	__u16 type = plain_type(&frame);
+	if (type == swap16(ETHERTYPE_ARP)) {
+		frame.kind = FRAME_ARP;
+		return judge(context, &frame, REASON_NONE, true);
+	}
+	if (type == swap16(ETHERTYPE_IPV6) && is_plain_nd(&frame)) {
+		frame.kind = FRAME_ND;
+		return judge(context, &frame, REASON_NONE, true);
+	}
+	__u32 reason = parse_frame(&frame);
+	return judge(context, &frame, reason, false);
+}
+
+int l3ctl_filter(struct xdp_md *context)
+{
+	void *data = (void *)(long)context->data, *data_end = (void *)(long)context->data_end;
+	if (is_ordinary(context, data, data_end))
+		return XDP_PASS;
+	asm volatile("" : "+r"(context)); /* what follows reads the pointers anew: else ordinary frames would pay for keeping them */
+	return inspect(context);
 }

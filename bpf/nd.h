@@ -12,7 +12,6 @@
 #define ND_NS_TARGET 8
 
 struct nd_message {
-	__u32 length;                /* bytes, by the IPv6 payload length */
 	__u64 source_lladdr_options; /* how many */
 	__u64 source_lladdr_differs; /* one of them is not the frame's source MAC, or not the one unit that Ethernet wants */
 };
@@ -45,10 +44,20 @@ static __always_inline __u64 sum_words(const void *data, int words)
 {
 	const __u32 *word = data;
 	__u64 sum = 0;
-#pragma unroll
+#pragma clang loop unroll(full) vectorize(disable)
 	for (int i = 0; i < words; i++)
 		sum += word[i];
 	return sum;
+}
+
+/*
+ * Whether a sum over a checksum too is that of an intact message (RFC 1071): all ones once folded to 16 bits, which is to say that 65535
+ * divides it. So it does where its product with the inverse of 65535 modulo 2^64 is among the least: two instructions, and no folding. The
+ * sum is never 0, which 65535 divides too: there is the pseudo-header's next header in it.
+ */
+static __always_inline bool is_intact(__u64 sum)
+{
+	return sum * 0xfffefffefffeffffULL <= 0xffffffffffffffffULL / 0xffff;
 }
 
 static __always_inline __u16 fold_sum(__u64 sum)
@@ -84,8 +93,8 @@ static __always_inline bool read_nd(const struct frame *frame, struct nd_message
 	__u32 header = frame->nd_header;
 	if (ipv6->hop_limit != 255 || end > frame->length || end < frame->icmpv6 + header)
 		return false;
-	message->length = end - frame->icmpv6;
-	__u32 tail = message->length % ND_UNIT;
+	__u32 length = end - frame->icmpv6;
+	__u32 tail = length % ND_UNIT;
 	if (tail != header % ND_UNIT)
 		return false;
 
@@ -96,7 +105,7 @@ static __always_inline bool read_nd(const struct frame *frame, struct nd_message
 	__u64 source = 0; /* the frame's, as an option's unit holds it */
 	__builtin_memcpy((__u8 *)&source + 2, ethernet->source, 6);
 	source = swap64(source);
-	__u64 sum = sum_words(ipv6->source, 8) + swap32(message->length) + swap32(NEXT_ICMPV6);
+	__u64 sum = sum_words(ipv6->source, 8) + swap32(length) + swap32(NEXT_ICMPV6);
 	for (__u32 i = 0; i < ND_MAX_HEADER_UNITS; i++) {
 		if (i >= header / ND_UNIT)
 			break;
@@ -107,7 +116,7 @@ static __always_inline bool read_nd(const struct frame *frame, struct nd_message
 		unit += ND_UNIT;
 	}
 
-	__u32 units = (message->length - header) / ND_UNIT;
+	__u32 units = (length - header) / ND_UNIT;
 	__u64 left = 0; /* units still to come of the option we are in */
 	__u64 zero_length = 0;
 	for (__u32 i = 0; i < ND_MAX_UNITS; i++) {
@@ -136,46 +145,14 @@ static __always_inline bool read_nd(const struct frame *frame, struct nd_message
 			return false;
 		sum += *(const __u32 *)unit;
 	}
-	return fold_sum(sum) == 0xffff;
-}
-
-/*
- * The same for what nearly every solicitation and advertisement is, without a loop: no extension header, and one option of 8 bytes or none.
- * False: not that; `malformed` tells the rest.
- */
-static __always_inline bool read_small_nd(const struct frame *frame, struct nd_message *message, bool *malformed)
-{
-	if (frame->icmpv6_type != NEIGHBOUR_SOLICITATION && frame->icmpv6_type != NEIGHBOUR_ADVERTISEMENT)
-		return false;
-	const struct ethernet_header *ethernet = frame->data;
-	const struct ipv6_header *ipv6 = frame->data + frame->network;
-	const __u64 *unit = (const void *)(ipv6 + 1);
-	if (frame->icmpv6 != frame->network + IPV6_HEADER || (void *)(unit + 4) > frame->data_end)
-		return false;
-	if (ipv6->payload_length != swap16(32) && ipv6->payload_length != swap16(24))
-		return false;
-
-	__u64 sum = sum_words(ipv6->source, 8) + swap32(NEXT_ICMPV6) + sum_unit(unit[0]) + sum_unit(unit[1]) + sum_unit(unit[2]);
-	*malformed = ipv6->hop_limit != 255 || ((const __u8 *)unit)[1] /* code */;
-	message->length = 24;
-	if (ipv6->payload_length == swap16(32)) {
-		const __u8 *option = (const void *)(unit + 3);
-		message->length = 32;
-		sum += sum_unit(unit[3]);
-		*malformed |= option[1] != 1;
-		message->source_lladdr_options = option[0] == ND_OPTION_SOURCE_LLADDR;
-		message->source_lladdr_differs = message->source_lladdr_options && !equal_lladdr(option + 2, ethernet->source);
-	}
-	*malformed |= fold_sum(sum + swap32(message->length)) != 0xffff;
-	return true;
+	return is_intact(sum);
 }
 
 /* ff02::1:ffXX:XXXX with the last three bytes of the target (RFC 4291, 2.7.1). */
 static __always_inline bool is_solicited_node(const __u8 *group, const __u8 *target)
 {
-	const __u32 *word = (const void *)group;
-	return word[0] == swap32(0xff020000) && word[1] == 0 && word[2] == swap32(1) && group[12] == 0xff && group[13] == target[13] &&
-	       group[14] == target[14] && group[15] == target[15];
+	const __u64 *word = (const void *)group, *wanted = (const void *)target;
+	return word[0] == swap64(0xff02000000000000) && word[1] << 24 == swap64(0x00000001ff000000) << 24 && !((word[1] ^ wanted[1]) >> 40);
 }
 
 static __always_inline enum reason nd_verdict(const struct frame *frame, const struct nd_message *message, const struct port *port, __u32 index)
@@ -216,7 +193,7 @@ static __always_inline enum reason nd_verdict(const struct frame *frame, const s
 	bool to_group = is_solicited_node(ipv6->destination, target);
 	if (!to_group && (unspecified || !equal16(ipv6->destination, target)))
 		return REASON_ND_DESTINATION;
-	if (is_gateway_ipv6(index, target))
+	if (is_gateway_ipv6(port, index, target))
 		return REASON_NS_ANSWER;
 	return unspecified ? REASON_NS_DAD : REASON_NS_TARGET;
 }

@@ -93,26 +93,35 @@ struct ipv6_header {
 
 static __always_inline bool is_zero16(const void *address)
 {
-	const __u32 *word = address;
-	return !(word[0] | word[1] | word[2] | word[3]);
+	const __u64 *word = address;
+	return !(word[0] | word[1]);
 }
 
 static __always_inline bool equal16(const void *a, const void *b)
 {
-	const __u32 *x = a, *y = b;
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]));
+	const __u64 *x = a, *y = b;
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]));
+}
+
+/*
+ * The MAC in the upper six bytes, to compare and to test. Loads two bytes more than it has: every MAC that is looked at has them behind it.
+ * The empty asm keeps the compiler from making a mask of 64 bits of the shift, which takes an instruction more.
+ */
+static __always_inline __u64 load_lladdr(const void *lladdr)
+{
+	__u64 upper = *(const __u64 *)lladdr << 16;
+	asm("" : "+r"(upper));
+	return upper;
 }
 
 static __always_inline bool equal_lladdr(const void *a, const void *b)
 {
-	const __u16 *x = a, *y = b;
-	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
+	return load_lladdr(a) == load_lladdr(b);
 }
 
-static __always_inline bool is_bad_source(const __u8 *lladdr)
+static __always_inline bool is_bad_source(const void *lladdr)
 {
-	const __u16 *word = (const void *)lladdr;
-	return (lladdr[0] & 1) || !(word[0] | word[1] | word[2]);
+	return *(const __u64 *)lladdr & 1 || !load_lladdr(lladdr);
 }
 
 static __always_inline bool is_nd(__u8 type)

@@ -53,11 +53,15 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     flags |= numbers["PORT_QINQ"] if policy.qinq else 0
     flags |= numbers["PORT_PROXY_ARP"] if policy.proxy_arp else 0
     first = policy.hosts[0]
-    inline: dict[str, int | bytes] = {}
+    inline: dict[str, int | bytes] = {"prefix": b"\xff" * 16}
     if first.ipv6:
         inline |= {"prefix": first.ipv6[0].network_address.packed, "prefix_mask": first.ipv6[0].netmask.packed}
     if first.ipv4:
         inline["address"] = int.from_bytes(first.ipv4[0].packed, "little")
+    if asked4 := [gateway for gateway in policy.gateways if gateway.version == 4]:
+        inline["gateway4"] = int.from_bytes(asked4[0].packed, "little")
+    if asked6 := sorted((gateway for gateway in policy.gateways if gateway.version == 6), key=lambda gateway: not gateway.is_link_local):
+        inline["gateway6"] = asked6[0].packed
     interval = 1_000_000_000 // policy.answer_rate
     port = structs["port"].pack(
         lladdr=parse_lladdr(first.lladdr),

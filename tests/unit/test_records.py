@@ -151,10 +151,17 @@ def test_entries_that_do_not_add_up_are_no_policy(fault: str) -> None:
 
 
 def test_a_missing_gateway_is_another_policy() -> None:
-    records = encode(a_policy(), 7, 9)
-    fewer = decode(replace(records, gateways=frozenset(list(records.gateways)[:1])), 7, "eth1", False)
+    others = (IPv6Address("fe80::1:1"), IPv6Address("fe80::1:2"))
+    records = encode(replace(a_policy(), gateways=(*a_policy().gateways, *others)), 7, 9)
+    fewer = decode(replace(records, gateways=frozenset(sorted(records.gateways)[:-1])), 7, "eth1", False)
     assert fewer is not None
-    assert len(fewer.gateways) == 1
+    assert len(fewer.gateways) == 3
+
+
+def test_a_gateway_that_stands_in_the_port_alone_is_no_policy() -> None:
+    records = encode(a_policy(), 7, 9)
+    for one in records.gateways:
+        assert decode(replace(records, gateways=records.gateways - {one}), 7, "eth1", False) is None
 
 
 def test_ipv4_stands_as_mapped_ipv6() -> None:

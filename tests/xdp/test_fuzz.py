@@ -100,16 +100,24 @@ BROKEN = (
     broken("gratuitous ARP", "arp.h", without("ARP_GRATUITOUS"), "arp-gratuitous"),
     broken("hop limits of 254", "nd.h", instead("hop_limit != 255", "hop_limit < 254"), "nd-malformed"),
     broken("one unit of options too many", "nd.h", instead("ND_MAX_UNITS 182", "ND_MAX_UNITS 183"), "nd-malformed"),
-    broken("checksums unlooked at", "nd.h", instead("fold_sum(sum) == 0xffff", "fold_sum(sum) != 0"), "nd-malformed"),
+    broken("checksums unlooked at", "nd.h", instead("<= 0xffffffffffffffffULL / 0xffff", "!= 0"), "nd-malformed"),
     broken("unbilled sources of solicitations", "nd.h", without("ND_IP_SPOOF"), "nd-ip-spoof"),
     broken("foreign link-layer options", "nd.h", without("ND_LLADDR_MISMATCH"), "nd-lladdr-mismatch"),
     broken("solicitations to the wrong group", "nd.h", without("ND_DESTINATION"), "nd-destination"),
-    broken(
-        "advertisements to all nodes that claim to be solicited", "reply.h", instead("NA_SOLICITED : 0", "NA_SOLICITED : 64"), "ns-answer"
-    ),
+    broken("advertisements to all nodes that claim to be solicited", "reply.h", instead(": NA_FLAGS", ": NA_FLAGS | 64"), "ns-answer"),
     broken("ARP answers as long as the request", "reply.h", instead("MIN_FRAME 60", "MIN_FRAME 600"), "arp-answer"),
     broken(
-        "v4-mapped sources", "l3ctl.bpf.c", instead("!(word[0] | word[1]) && word[2] == swap32(0xffff)", "0"), "source-spoof", "nd-ip-spoof"
+        "v4-mapped sources", "l3ctl.bpf.c", instead("!half[0] && (half[1] & 0xffffffff) == V4_MAPPED", "0"), "source-spoof", "nd-ip-spoof"
+    ),
+    broken("the billed MAC of ordinary frames", "l3ctl.bpf.c", instead("!equal_lladdr(port->lladdr, data + 6)", "0"), "source-spoof"),
+    broken(
+        "the billed prefix of ordinary frames",
+        "l3ctl.bpf.c",
+        instead("return is_in_prefix(port, data", "return true || (data"),
+        "source-spoof",
+    ),
+    broken(
+        "options of plain solicitations", "plain.h", instead("source_lladdr_options = 1", "source_lladdr_options = 0"), "nd-lladdr-mismatch"
     ),
     broken("DHCP with IP options", "guard.h", instead("ipv4[0] != 0x45", "ipv4[0] >> 4 != 4"), "source-spoof"),
     broken("MLD from :: without a router alert", "guard.h", instead("!= NEXT_HOP_BY_HOP", "== 255"), "source-spoof"),
