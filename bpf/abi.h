@@ -11,10 +11,10 @@
 
 #define MAX_IFINDEX 65536
 #define MAX_TRUNKS 64
-#define MAX_PORTS 16384
-#define MAX_HOSTS 65536
-#define MAX_PREFIXES 262144
-#define MAX_GATEWAYS 65536
+#define MAX_PORTS 131072
+#define MAX_HOSTS 262144
+#define MAX_PREFIXES 524288
+#define MAX_GATEWAYS 262144
 #define REASON_STRIDE 48
 
 /* struct port flags */
@@ -105,7 +105,12 @@ struct gateway_key {
 	__u8 address[16];
 };
 
-/* counters[index], each CPU's own: how many frames, by reason. */
+/*
+ * counters[index / COUNTERS_CHUNK][index % COUNTERS_CHUNK], each CPU's own: how many frames, by reason. A chunk is 1.5 MB a CPU, and made
+ * when the first port of it comes.
+ */
+#define COUNTERS_CHUNK 4096
+
 struct port_counters {
 	__u64 counts[48]; /* REASON_STRIDE */
 };

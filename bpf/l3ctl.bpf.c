@@ -11,11 +11,12 @@ BPF_ARRAY(vlans, __u32, MAX_TRUNKS * 4096); /* [trunk * 4096 + VLAN id] -> port 
 BPF_ARRAY(ports, struct port, MAX_PORTS);
 BPF_ARRAY(names, struct port_name, MAX_PORTS);
 BPF_ARRAY(budgets, __u64, MAX_PORTS); /* [port] -> theoretical arrival time of the next answer, in ns of the coarse clock */
-BPF_PERCPU_ARRAY(counters, struct port_counters, MAX_PORTS);
+BPF_PERCPU_ARRAY(counters_chunk, struct port_counters, COUNTERS_CHUNK);
+BPF_ARRAY_OF_MAPS(counters, "counters_chunk", MAX_PORTS / COUNTERS_CHUNK);
 BPF_ARRAY(tokens, struct port_tokens, MAX_PORTS);
 BPF_RINGBUF_OUTPUT(samples, SAMPLES_SIZE / 4096);
-BPF_TABLE("hash", struct host_key, struct host, hosts, MAX_HOSTS);
-BPF_TABLE("hash", struct gateway_key, __u8, gateways, MAX_GATEWAYS);
+BPF_F_TABLE("hash", struct host_key, struct host, hosts, MAX_HOSTS, BPF_F_NO_PREALLOC);
+BPF_F_TABLE("hash", struct gateway_key, __u8, gateways, MAX_GATEWAYS, BPF_F_NO_PREALLOC);
 BPF_PERCPU_ARRAY(places, struct nd_place, 1);
 BPF_LPM_TRIE(prefixes, struct prefix_key, __u8, MAX_PREFIXES);
 
@@ -108,7 +109,11 @@ static __always_inline bool is_gateway_ipv4(const struct port *port, __u32 index
 /* One counted exit for everything that is not ordinary traffic. */
 static __always_inline void count(__u32 index, __u32 reason)
 {
-	struct port_counters *port = counters.lookup(&index);
+	__u32 chunk = index / COUNTERS_CHUNK, cell = index % COUNTERS_CHUNK;
+	void *counted = counters.lookup(&chunk);
+	if (!counted)
+		return;
+	struct port_counters *port = bpf_map_lookup_elem(counted, &cell);
 	if (port && reason < REASON_STRIDE)
 		port->counts[reason] += 1;
 }
@@ -330,8 +335,7 @@ static __always_inline int inspect(struct xdp_md *context)
 int l3ctl_filter(struct xdp_md *context)
 {
 	void *data = (void *)(long)context->data, *data_end = (void *)(long)context->data_end;
-	if (is_ordinary(context, data, data_end))
-		return XDP_PASS;
+	pass_ordinary(context, data, data_end);
 	asm volatile("" : "+r"(context)); /* what follows reads the pointers anew: else ordinary frames would pay for keeping them */
 	return inspect(context);
 }

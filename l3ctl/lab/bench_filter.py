@@ -39,6 +39,9 @@ _POLICY = PortPolicy(
 )
 _SINGLE_RUNS = 1000
 """of a frame that is answered, each round"""
+_CROWD = 100_000
+_CROWD_ASKED = 10
+"""ports of that many whose frames are run in turn"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class _Case:
 
     name: str
     judge: Judge
-    frame: bytes
+    frames: tuple[bytes, ...]
 
     @property
     def verdict(self) -> str:
@@ -72,31 +75,58 @@ class _Case:
 def _of(program: Program, case: _Case, runs: int) -> float:
     """Nanoseconds a run."""
     if case.verdict == "answer":
-        return float(statistics.median(program.measure(case.frame, 1) for _ in range(_SINGLE_RUNS)))
+        return float(statistics.median(program.measure(case.frames[0], 1) for _ in range(_SINGLE_RUNS)))
     began = time.thread_time_ns()
-    program.measure(case.frame, runs)
-    return (time.thread_time_ns() - began) / runs
+    for frame in case.frames:
+        program.measure(frame, runs)
+    return (time.thread_time_ns() - began) / runs / len(case.frames)
 
 
-def _cases() -> Iterator[_Case]:
+def _crowded() -> _Case:
+    """A port's MAC and /64 differ from the next's by their number, which stands in the same bytes of all of them."""
+    judge = Judge(replace(_POLICY, source_guard=True, vlan_id=_VLAN_ID))
+    asked: list[bytes] = []
+    for number in range(_CROWD):
+        lladdr, prefix = bytes.fromhex("525400") + number.to_bytes(3), bytes.fromhex("20010db8") + number.to_bytes(4)
+        host = Host(lladdr.hex(":"), IPv6Address(b"\xfe\x80" + bytes(11) + lladdr[3:]), (IPv6Network((prefix + bytes(8), 64)),), ())
+        chosen, place = number % (_CROWD // _CROWD_ASKED) == 0, divmod(number, 4000)
+        vlan_id = 100 + len(asked) if chosen else 1 + place[1]
+        policy = replace(_POLICY, port=f"port{number}", source_guard=True, vlan_id=vlan_id, hosts=(host,))
+        if not chosen:
+            judge.add(policy, 2 + place[0])
+            continue
+        judge.add(policy)
+        packet = bytearray(frames.tcp6())
+        packet[8:24] = prefix + bytes(7) + b"\1"
+        frame = frames.ethernet(bytes(packet), 0x86DD, tags=((0x8100, vlan_id),))
+        asked.append(frame[:6] + lladdr + frame[12:])
+    return _Case("pass-tagged-guard-100k", judge, tuple(asked))
+
+
+def _cases(crowded: bool) -> Iterator[_Case]:
     plain, tagged, guarded = Judge(_POLICY), Judge(replace(_POLICY, vlan_id=_VLAN_ID)), Judge(replace(_POLICY, source_guard=True))
     tcp6, udp4 = frames.ethernet(frames.tcp6(), 0x86DD), frames.ethernet(frames.udp4(), 0x0800)
-    yield _Case("pass-tcp6", plain, tcp6)
-    yield _Case("pass-udp4", plain, udp4)
-    yield _Case("pass-tagged", tagged, frames.ethernet(frames.tcp6(), 0x86DD, tags=((0x8100, _VLAN_ID),)))
-    yield _Case("pass-tcp6-guard", guarded, tcp6)
-    yield _Case("drop-na", plain, frames.ethernet(frames.na(), 0x86DD))
-    yield _Case("drop-arp-reply", plain, frames.ethernet(frames.arp(2), 0x0806))
-    yield _Case("answer-ns", plain, frames.ethernet(frames.ns(), 0x86DD))
-    yield _Case("answer-arp", plain, frames.ethernet(frames.arp(), 0x0806))
+    with_tag = frames.ethernet(frames.tcp6(), 0x86DD, tags=((0x8100, _VLAN_ID),))
+    yield _Case("pass-tcp6", plain, (tcp6,))
+    yield _Case("pass-udp4", plain, (udp4,))
+    yield _Case("pass-tagged", tagged, (with_tag,))
+    yield _Case("pass-tcp6-guard", guarded, (tcp6,))
+    yield _Case("pass-tagged-guard", Judge(replace(_POLICY, source_guard=True, vlan_id=_VLAN_ID)), (with_tag,))
+    if crowded:
+        yield _crowded()
+    yield _Case("drop-na", plain, (frames.ethernet(frames.na(), 0x86DD),))
+    yield _Case("drop-arp-reply", plain, (frames.ethernet(frames.arp(2), 0x0806),))
+    yield _Case("answer-ns", plain, (frames.ethernet(frames.ns(), 0x86DD),))
+    yield _Case("answer-arp", plain, (frames.ethernet(frames.arp(), 0x0806),))
 
 
-def bench_filter(rounds: int, runs: int) -> Iterator[Row]:
-    """Every class of frame, `rounds` times `runs` runs of ours and of the empty program in turn."""
+def bench_filter(rounds: int, runs: int, crowded: bool = True) -> Iterator[Row]:
+    """Every class of frame, `rounds` times `runs` runs of ours and of the empty program in turn; `crowded`: among 100,000 ports too."""
     empty = Program.load("empty", _EMPTY)
-    for case in _cases():
-        if (verdict := case.judge.run(case.frame)[0]) != case.verdict:
-            raise LabFailed(f"{case.name}: the filter says {verdict}")
+    for case in _cases(crowded):
+        for frame in case.frames:
+            if (verdict := case.judge.run(frame)[0]) != case.verdict:
+                raise LabFailed(f"{case.name}: the filter says {verdict}")
         _of(case.judge.program, case, runs)  # once for nothing: caches
         pairs = [(_of(case.judge.program, case, runs), _of(empty, case, runs)) for _ in range(rounds)]
         ratios = [ours / reference for ours, reference in pairs]

@@ -73,8 +73,9 @@ class Filter:
         self._program = loaded.program
         self._program_id = loaded.program.id()
         self._tables = Tables(loaded.maps)
-        with _naming("cannot read the filter's maps"):
-            self._tables.read()
+        if not loaded.fresh:
+            with _naming("cannot read the filter's maps"):
+                self._tables.read()
 
     def _pin(self, ifindex: int) -> Path:
         return self._directory / f"{_LINK}{ifindex}"

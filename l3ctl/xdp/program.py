@@ -15,14 +15,15 @@ from l3ctl.errors import FilterFailed, MissingRequirement
 from l3ctl.log import event
 from l3ctl.xdp.abi import abi, source_id
 from l3ctl.xdp.cache import bytecode, distrust
-from l3ctl.xdp.libbpf import Map, Program
-from l3ctl.xdp.loader import PROGRAM, Bytecode
+from l3ctl.xdp.counters import new_chunk
+from l3ctl.xdp.libbpf import BPF_MAP_TYPE_ARRAY_OF_MAPS, Map, Program
+from l3ctl.xdp.loader import PROGRAM, Bytecode, MapSpec
 
 _BPF_FS_MAGIC = 0xCAFE4A11
 _ARRAY = 2
 _KEY0 = bytes(4)
 MAPS = ("ifs", "far_ifs", "vlans", "ports", "names", "budgets", "counters", "tokens", "samples", "hosts", "gateways", "places", "prefixes")
-"""every map of bpf/l3ctl.bpf.c"""
+"""every map of bpf/l3ctl.bpf.c but that which only says what is in an array of maps"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Loaded:
 
     program: Program
     maps: dict[str, Map]
+    fresh: bool = False
+    """the maps have just been made, and are empty"""
 
 
 def mount_bpffs(directory: Path) -> None:
@@ -82,10 +85,19 @@ def translate(error: OSError, what: str, mend: str = _KERNEL) -> FilterFailed | 
     return FilterFailed(f"{what}: {error.strerror}", mend)
 
 
+def _create_map(spec: MapSpec) -> Map:
+    of_maps = spec.kind == BPF_MAP_TYPE_ARRAY_OF_MAPS  # the one there is is that of counters
+    inner = new_chunk() if of_maps else None
+    made = Map.create(spec.name, spec.kind, spec.key_size, spec.value_size, spec.max_entries, spec.flags, inner)
+    if inner is not None:
+        made.update(_KEY0, inner.fd.to_bytes(4, "little"))
+    return made
+
+
 def create_maps(bytecode: Bytecode) -> dict[str, Map]:
     """Fresh maps for a filter."""
     try:
-        return {one.name: Map.create(one.name, one.kind, one.key_size, one.value_size, one.max_entries, one.flags) for one in bytecode.maps}
+        return {one.name: _create_map(one) for one in bytecode.maps if one.name in MAPS}
     except OSError as error:
         raise translate(error, "cannot create the filter's maps") from error
 
@@ -149,7 +161,7 @@ def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
         if source == wanted and is_pinned(directory):
             return open_pinned(directory), False
     code = bytecode(source_guard)
-    if maps is None:
+    if fresh := maps is None:
         maps = _pin_maps(directory, code)
     try:
         program = load_program(code, maps)
@@ -161,7 +173,7 @@ def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
             layout.update(_KEY0, abi().layout_id + wanted)
     except OSError as error:
         raise translate(error, f"cannot pin the filter in {directory}") from error
-    return Loaded(program, maps), True
+    return Loaded(program, maps, fresh), True
 
 
 def _pin_maps(directory: Path, code: Bytecode) -> dict[str, Map]:

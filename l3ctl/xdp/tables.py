@@ -1,12 +1,12 @@
 """The filter's maps as tables of ports: what each holds, put in and taken out in an order that never shows half a port to a frame."""
 
 import errno
-import struct
 from collections.abc import Iterable, Mapping
 
 from l3ctl.errors import FilterFailed
 from l3ctl.model import Mode, PortPolicy
 from l3ctl.xdp.abi import abi
+from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Place, Pointers
 from l3ctl.xdp.records import KEYS, Records, decode, encode, port_of
@@ -39,6 +39,7 @@ class Tables:
     def __init__(self, maps: Mapping[str, Map]) -> None:
         self._maps = maps
         self._pointers = Pointers(maps)
+        self._counters = Counters(maps["counters"])
         self._indexes: dict[str, int] = {}
         self._records: dict[int, Records] = {}
         self._lowest_free = 1  # 0 counts what belongs to no port
@@ -123,7 +124,7 @@ class Tables:
         if index is None:
             index = self._free_index()
             bare = self._clear(index)
-            self._zero_counters(index)
+            self._counters.begin(index)
             self.refill(index)
         old = self._records.get(index)
         new, place = encode(policy, index, ifindex), (ifindex, policy.vlan_id)
@@ -190,10 +191,6 @@ class Tables:
             for key in entries.keys() - kept.get(table, {}).keys():
                 self._maps[table].delete(key)
 
-    def _zero_counters(self, index: int) -> None:
-        if self.counters_at(index):
-            self._maps["counters"].update(_key(index), bytes(self._maps["counters"].room))
-
     def refill(self, index: int, reasons: Iterable[int] | None = None) -> None:
         """Let samples be taken again: of every reason to drop, or of these."""
         key, tokens = _key(index), self._maps["tokens"]
@@ -208,10 +205,4 @@ class Tables:
 
     def counters_at(self, index: int) -> dict[str, int]:
         """The counters of one index; 0 is for frames that belong to no port."""
-        values = self._maps["counters"].array(index, 1)
-        if not values.strip(b"\0"):
-            return {}
-        stride = abi().numbers["REASON_STRIDE"]
-        per_cpu = struct.unpack(f"={len(values) // 8}Q", values)
-        totals = [sum(per_cpu[number::stride]) for number in range(stride)]
-        return {reason.name: totals[reason.number] for reason in abi().reasons if totals[reason.number]}
+        return self._counters.read(index)

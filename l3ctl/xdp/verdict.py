@@ -37,11 +37,15 @@ class Judge:
         loaded = load_private(policy.source_guard)
         self.program, self._budgets = loaded.program, loaded.maps["budgets"]
         self._tables = Tables(loaded.maps)
-        self._tables.put(policy, _LOOPBACK)
+        self.add(policy)
         self._index = self._tables.index(policy.port)
         self._before = self._counted()
         self._ahead = 0
         """how far the budget has run ahead of the capture's time, in nanoseconds"""
+
+    def add(self, policy: PortPolicy, ifindex: int = _LOOPBACK) -> None:
+        """Guard a port more. No frame ever comes in on another netdev than the loopback; such ports are only there."""
+        self._tables.put(policy, ifindex)
 
     def _counted(self) -> dict[str, int]:
         """Everything counted, the frames of no port included."""

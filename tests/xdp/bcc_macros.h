@@ -25,8 +25,11 @@ struct xdp_md {
 #define BPF_ARRAY(name, value_type, size) DECLARE_MAP(name, __u32, value_type)
 #define BPF_PERCPU_ARRAY(name, value_type, size) DECLARE_MAP(name, __u32, value_type)
 #define BPF_TABLE(kind, key_type, value_type, name, size) DECLARE_MAP(name, key_type, value_type)
+#define BPF_F_TABLE(kind, key_type, value_type, name, size, flags) DECLARE_MAP(name, key_type, value_type)
+#define BPF_ARRAY_OF_MAPS(name, inner, size) DECLARE_MAP(name, __u32, void)
 #define BPF_LPM_TRIE(name, key_type, value_type, size) DECLARE_MAP(name, key_type, value_type)
 
+void *bpf_map_lookup_elem(void *map, void *key);
 int bpf_xdp_load_bytes(struct xdp_md *context, __u32 offset, void *to, __u32 length);
 int bpf_xdp_adjust_tail(struct xdp_md *context, int delta);
 __u64 bpf_ktime_get_coarse_ns(void);

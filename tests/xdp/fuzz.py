@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 from l3ctl.errors import FilterFailed
 from l3ctl.xdp.abi import abi, source_dir
+from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.loader import Bytecode, parse_bytecode
 from l3ctl.xdp.program import create_maps, load_program
 from l3ctl.xdp.structures import TestRunOpts
@@ -69,7 +70,9 @@ class Filter:
         self._maps = create_maps(bytecode)
         self._program = load_program(bytecode, self._maps)
         self._tables = Tables(self._maps)
-        self._counters = self._maps["counters"]
+        chunk = Counters(self._maps["counters"]).chunk(0)
+        assert chunk is not None
+        self._counters = chunk
         library = ctypes.CDLL("libbpf.so.1", use_errno=True)
         self._test_run, self._look_up = library.bpf_prog_test_run_opts, library.bpf_map_lookup_elem
         self._in, self._out = ctypes.create_string_buffer(self._room), ctypes.create_string_buffer(self._room)

@@ -14,7 +14,7 @@ from l3ctl.xdp.program import MAPS, create_maps, load_program
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
-KIND_HASH, KIND_ARRAY, KIND_PERCPU_ARRAY, KIND_LPM_TRIE, KIND_RINGBUF = 1, 2, 6, 11, 27
+KIND_HASH, KIND_ARRAY, KIND_PERCPU_ARRAY, KIND_LPM_TRIE, KIND_ARRAY_OF_MAPS, KIND_RINGBUF = 1, 2, 6, 11, 12, 27
 
 
 def claims() -> Iterator[str]:
@@ -74,7 +74,8 @@ def test_both_variants_load_on_maps_of_the_layout_that_the_header_gives(source_g
         "ports": (KIND_ARRAY, 4, size["port"], numbers["MAX_PORTS"]),
         "names": (KIND_ARRAY, 4, size["port_name"], numbers["MAX_PORTS"]),
         "budgets": (KIND_ARRAY, 4, 8, numbers["MAX_PORTS"]),
-        "counters": (KIND_PERCPU_ARRAY, 4, size["port_counters"], numbers["MAX_PORTS"]),
+        "counters": (KIND_ARRAY_OF_MAPS, 4, 4, numbers["MAX_PORTS"] // numbers["COUNTERS_CHUNK"]),
+        "counters_chunk": (KIND_PERCPU_ARRAY, 4, size["port_counters"], numbers["COUNTERS_CHUNK"]),
         "tokens": (KIND_ARRAY, 4, size["port_tokens"], numbers["MAX_PORTS"]),
         "samples": (KIND_RINGBUF, 0, 0, numbers["SAMPLES_SIZE"]),
         "far_ifs": (KIND_HASH, 4, size["netdev"], numbers["MAX_FAR_NETDEVS"]),
@@ -83,7 +84,7 @@ def test_both_variants_load_on_maps_of_the_layout_that_the_header_gives(source_g
         "places": (KIND_PERCPU_ARRAY, 4, size["nd_place"], 1),
         "prefixes": (KIND_LPM_TRIE, size["prefix_key"], 1, numbers["MAX_PREFIXES"]),
     }
-    assert set(MAPS) == {one.name for one in bytecode.maps}
+    assert {*MAPS, "counters_chunk"} == {one.name for one in bytecode.maps}
     assert size["port_counters"] == 8 * numbers["REASON_STRIDE"] == 8 * size["port_tokens"]
     assert abi().structs["sample"].members["frame"].count == numbers["SAMPLE_FRAME"]
     assert load_program(bytecode, create_maps(bytecode)).id() > 0
