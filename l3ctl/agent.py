@@ -36,7 +36,7 @@ _FILTER_SHARE = 10
 class Agent:
     """Runs in the network namespace of the thread that makes it."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, *, take_over: bool = False) -> None:
         self._site = site
         config = site.config
         self._started = time.time()
@@ -49,11 +49,12 @@ class Agent:
         self._stopping = False
         self._lock = Lock(config.lock_file)
         self._selector = selectors.DefaultSelector()
-        self._kernel = Kernel()
+        self._kernel = Kernel(config.sysctl_memory)
         self._filter = Filter(config.bpffs, config.xdp_mode)
         bgp = config.bgp_settings()
         self._speaker = Speaker(config.bgp_socket, bgp, self._selector, _tell_answer) if bgp else None
         self._router = Router(site.ports, config.settings(), self._kernel, self._filter, self._speaker)
+        self._router.take_over = take_over
         self._billing = Billing(site.ports, config.gateways)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
@@ -246,14 +247,22 @@ class Agent:
             case "plan":
                 return {"changes": as_json([*self._planned(asked.get("site")), *self._router.unheard()])}
             case "apply":
-                changes = self._full_pass() if self._has(asked.get("site")) else self._reload()
-                return {"changes": as_json(changes), "failed": self._failures()}
+                return self._applied(asked.get("site"), take_over=asked.get("take_over") is True)
             case "violations":
                 since, quiet = asked.get("since"), asked.get("quiet")
                 lines = self._violations.since(since if isinstance(since, int) else 0, quiet=bool(quiet))
                 return {"violations": as_json(lines), "last": self._violations.last()}
             case other:
                 return {"error": f"no command {other!r}"}
+
+    def _applied(self, fingerprint: object, *, take_over: bool) -> Answer:
+        always = self._router.take_over
+        self._router.take_over = always or take_over
+        try:
+            changes = self._full_pass() if self._has(fingerprint) else self._reload()
+        finally:
+            self._router.take_over = always
+        return {"changes": as_json(changes), "failed": self._failures()}
 
     def _has(self, fingerprint: object) -> bool:
         """Whether what the asker has read is what we work by; then nothing is wrong with it any more, if it was."""

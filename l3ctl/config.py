@@ -11,11 +11,13 @@ from l3ctl import model
 from l3ctl.reading.document import read_document
 from l3ctl.reading.fields import (
     LINK_LOCAL,
+    AnyPrefix,
     AsNumber,
     InterfaceName,
     Ipv4Prefix,
     Ipv4Unicast,
     Ipv6Unicast,
+    Lladdr,
     Name,
     UnicastAddress,
     one_of,
@@ -89,6 +91,14 @@ class Guard(Strict):
     xdp_mode: Annotated[model.XdpMode, one_of(model.XdpMode)] = model.XdpMode.AUTO
     answer_rate: Annotated[int, whole_number(1, 1_000_000)] = 100
     answer_burst: Annotated[int, whole_number(1, 1_000_000)] = 200
+
+
+class Uplink(Strict):
+    """An upstream router, by what it is reached at."""
+
+    interface: InterfaceName
+    address: UnicastAddress
+    mac: Lladdr
 
 
 class PeerRecord(Strict):
@@ -188,9 +198,28 @@ class Config(Strict):
     gateway: Gateway = Gateway()
     guard: Guard = Guard()
     bgp: Bgp | None = None
+    uplinks: tuple[Uplink, ...] = ()
+    blackhole: tuple[AnyPrefix, ...] = ()
     run_dir: Annotated[Path, PlainValidator(_run_dir)] = Path("/run/l3ctl")
     full_pass: Annotated[int, whole_number(1, 86400)] = 60
     """seconds between full comparisons"""
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        uplinks = [(uplink.interface, uplink.address) for uplink in self.uplinks]
+        faults = [
+            Fault(f"{address} on {interface} is listed twice", "keep one", ("uplinks", index, "address"))
+            for index, (interface, address) in enumerate(uplinks)
+            if (interface, address) in uplinks[:index]
+        ]
+        faults += (
+            Fault(f"prefix {prefix} is listed twice", "keep one", ("blackhole", index))
+            for index, prefix in enumerate(self.blackhole)
+            if prefix in self.blackhole[:index]
+        )
+        if faults:
+            raise refused(*faults)
+        return self
 
     @property
     def inventory_file(self) -> Path:
@@ -216,6 +245,11 @@ class Config(Strict):
     def bgp_socket(self) -> Path:
         """Where ExaBGP's relay and the agent meet."""
         return self.run_dir / "bgp.sock"
+
+    @property
+    def sysctl_memory(self) -> Path:
+        """What the ports' sysctls were before."""
+        return self.run_dir / "sysctls.json"
 
     @property
     def lock_file(self) -> Path:
@@ -245,6 +279,8 @@ class Config(Strict):
             answer_rate=self.guard.answer_rate,
             answer_burst=self.guard.answer_burst,
             proxy_arp=self.gateway.proxy_arp,
+            uplinks=tuple(model.Neighbour(uplink.interface, uplink.address, uplink.mac) for uplink in self.uplinks),
+            blackholes=self.blackhole,
         )
 
     def bgp_settings(self) -> model.BgpSettings | None:

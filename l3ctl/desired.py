@@ -22,6 +22,10 @@ METRIC_IPV6 = 201
 join into one multipath route or replace each other (IPv6 knows a route by these two alone)."""
 
 
+METRIC_BLACKHOLE = 2**31 - 1
+"""Loses against any other route of the same prefix."""
+
+
 def route_metric(prefix: Prefix) -> int:
     """The metric a prefix's route carries, always the same.
 
@@ -51,6 +55,15 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> P
         routes=frozenset(_routes(port)) if up else frozenset(),
         announcements=frozenset(_announcements(port)) if up else frozenset(),
     )
+
+
+def desired_beside(interface: str, links: Mapping[str, LinkFacts], settings: Settings) -> PortState:
+    """The wanted state of a netdev that is no port's: on an uplink the upstream routers' neighbours; without an interface, blackholes."""
+    if not interface:
+        return PortState(routes=frozenset(Route("", prefix, None, METRIC_BLACKHOLE) for prefix in settings.blackholes))
+    here = links.get(interface)
+    admin_up = here is not None and here.admin_up
+    return PortState(neighbours=frozenset(one for one in settings.uplinks if one.interface == interface and admin_up))
 
 
 def desired_policy(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> PortPolicy | None:

@@ -103,3 +103,21 @@ def _by_key(port: str, have: Collection[Item], want: Collection[Item]) -> Iterab
             yield Change(port, Verb.REPLACE, item, others.pop(0))
         yield from (Change(port, Verb.REMOVE, one) for one in others)
     yield from (Change(port, Verb.REMOVE, one) for there in found.values() for one in there)
+
+
+def lacks_ground(change: Change, broken: Iterable[Change]) -> bool:
+    """Whether what comes would rest on one of these changes of its port, which failed."""
+    return any(not goes(failure) and _rests_on(change.item, failure.item) for failure in broken)
+
+
+def _rests_on(item: Item, ground: Item) -> bool:
+    """Everything of a port rests on its policy; routes and announcements on their neighbours; announcements on their routes.
+
+    Nothing rests on a gateway's address: the filter answers in its stead.
+    """
+    if isinstance(ground, Neighbour) and isinstance(item, Route | Announcement):
+        host = item.next_hop if isinstance(item, Route) else item.host
+        return ground.address in (host, item.prefix.network_address)
+    if isinstance(ground, Route):
+        return isinstance(item, Announcement) and item.prefix == ground.prefix
+    return isinstance(ground, PortPolicy)

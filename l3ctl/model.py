@@ -73,6 +73,10 @@ class Settings:
     answer_burst: int = 200
     proxy_arp: tuple[IPv4Network, ...] = ()
     """whose addresses the router answers ARP for, as their gateway: hosts that think their neighbours are on their link reach them so"""
+    uplinks: "tuple[Neighbour, ...]" = ()
+    """upstream routers, on netdevs that are no port's: permanent, so that no flood can starve them"""
+    blackholes: tuple[Prefix, ...] = ()
+    """what covers the hosts' prefixes: packets for one that is not there must not follow the default route back to where they came from"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,10 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route through a host's link-local; an IPv4 one is ``via inet6``. The one to the link-local itself has no next hop."""
+    """A route through a host's link-local; an IPv4 one is ``via inet6``. The one to the link-local itself has no next hop.
+
+    One without an interface is a blackhole.
+    """
 
     interface: str
     prefix: Prefix
@@ -126,6 +133,8 @@ class Route:
     metric: int
 
     def __str__(self) -> str:
+        if not self.interface:
+            return f"blackhole {self.prefix}"
         return f"route {self.prefix} " + (f"via {self.next_hop} " if self.next_hop else "") + f"dev {self.interface}"
 
 

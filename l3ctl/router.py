@@ -10,16 +10,15 @@ from itertools import groupby
 from typing import TypeVar
 
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.desired import desired, desired_policy
-from l3ctl.diff import diff_all, goes, stage
+from l3ctl.desired import desired, desired_beside, desired_policy
+from l3ctl.diff import diff_all, goes, lacks_ground, stage
 from l3ctl.errors import L3ctlError
-from l3ctl.kernel.sysctl import guard_interface
+from l3ctl.kernel.found import Look
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import (
     Announcement,
     Change,
     GatewayAddress,
-    Item,
     LinkFacts,
     Neighbour,
     Port,
@@ -32,8 +31,10 @@ from l3ctl.model import (
 from l3ctl.xdp.filter import Filter
 
 ORPHAN = "-"
-"""begins, before a netdev's name, the name under which entries of ours are removed there that belong to no port; no port is named so"""
-
+"""begins the name under which stands what is ours on a netdev that is no port's: an uplink's neighbours, and what is left there and goes.
+Alone it is for what is on no netdev, blackholes. No port's name begins so."""
+_UNLOOKED_AT = 20
+"""full passes in a row, at most, that do no more than see that nothing has changed"""
 
 E = TypeVar("E", GatewayAddress, Neighbour, Route)
 
@@ -54,19 +55,28 @@ class Router:
         self.links: dict[str, LinkFacts] = {}
         """as the last full pass and the link events since then found them"""
         self.foreign: tuple[str, ...] = ()
+        self.take_over = False
+        """let what is another's and in the way give way"""
         self._wishes: dict[str, frozenset[Announcement]] = {}
         self._removed: set[Route] = set()
+        self._settled: object = None
+        self._undisturbed: object = None
+        self._passes = 0
         self.replace(ports, settings)
 
     def replace(self, ports: Iterable[Port], settings: Settings) -> None:
         """Take another inventory and other settings; the next full pass makes them true."""
         self.settings = settings
+        self._beside = {ORPHAN + uplink.interface for uplink in settings.uplinks} | ({ORPHAN} if settings.blackholes else set())
+        self._settled = self._undisturbed = None
         self.ports = {port.name: port for port in ports}
         self._port_at = {port.interface: port.name for port in self.ports.values()}
         self._ports_by_netdev: dict[str, set[str]] = {}
         for port in self.ports.values():
             for netdev in (port.interface, port.guard):
                 self._ports_by_netdev.setdefault(netdev, set()).add(port.name)
+        for name in self._beside - {ORPHAN}:
+            self._ports_by_netdev.setdefault(name.removeprefix(ORPHAN), set()).add(name)
 
     def concerned(self, ifindexes: Collection[int], links_changed: Collection[int]) -> set[str]:
         """The ports to look at again after events at these ifindexes; the links that changed, which are among them, are read again.
@@ -93,9 +103,16 @@ class Router:
 
     def disturbed(self) -> set[str]:
         """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off."""
+        if self.filter is None:
+            return set()
+        now = self.filter.digest(), dict(self.links)
+        if now == self._undisturbed:
+            return set()
         wanted = {name: desired_policy(port, self.links, self.settings) for name, port in self.ports.items()}
-        found = self.filter.read(self.links, whole=False) if self.filter is not None else {}
-        return {name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)}
+        found = self.filter.read(self.links, whole=False)
+        disturbed = {name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)}
+        self._undisturbed = None if disturbed else now
+        return disturbed
 
     def plan(self) -> list[Change]:
         """What differs between what is and what should be, in order. Everything compared is read; nothing is changed."""
@@ -107,28 +124,34 @@ class Router:
         other._wishes = self._wishes
         return other.plan()
 
-    def _plan(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> list[Change]:
-        have = self.states(ports, links)
-        want = {name: desired(self.ports[name], links, self.settings) for name in have.keys() & self.ports.keys()}
+    def _plan(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts], seen: Look | None = None) -> list[Change]:
+        have = self.states(ports, links, seen)
+        want = {name: self._wanted(name, links) for name in have if name in self.ports or name in self._beside}
         if self.speaker is None:
             want = {name: replace(state, announcements=frozenset()) for name, state in want.items()}
         return diff_all(have, want)
 
-    def states(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> dict[str, PortState]:
+    def _wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:
+        if name in self.ports:
+            return desired(self.ports[name], links, self.settings)
+        return desired_beside(name.removeprefix(ORPHAN), links, self.settings)
+
+    def states(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts], seen: Look | None = None) -> dict[str, PortState]:
         """What is, of all ports or of a few; entries of ours that belong to no port stand under names that begin with `ORPHAN`.
 
-        Announcements are as last wished: whether ExaBGP has them is the speaker's to know.
+        Announcements are as last wished: whether ExaBGP has them is the speaker's to know. `seen` is a look at all of the kernel's tables
+        that has just been taken.
         """
-        names = self.ports.keys() if ports is None else ports
+        names = self.ports.keys() | self._beside if ports is None else ports
         owners = {self.ports[name].interface: name for name in names if name in self.ports}
         orphans = {name.removeprefix(ORPHAN): name for name in names if name.startswith(ORPHAN)}
         owners |= {netdev: name for netdev, name in orphans.items() if netdev not in self._port_at}
-        found = self.kernel.read(None if ports is None else owners.keys())
+        found = self.kernel.understand(seen) if seen is not None else self.kernel.read(None if ports is None else owners.keys())
         if ports is None:
             # a neighbour of others' ports is none of our business, a route is wherever it leads
             network = IPv4Network | IPv6Network
             self.foreign = tuple(one.text for one in found.foreign if one.interface in owners or isinstance(one.place, network))
-        made_by_kernel = (one for one in found.link_locals if one.interface in owners)
+        made_by_kernel = (one for one in found.link_locals if one.interface in self._port_at and one.interface in owners)
         addresses = _by_owner((*found.addresses, *made_by_kernel), owners)
         neighbours = _by_owner(found.neighbours, owners)
         routes = _by_owner(found.routes, owners)
@@ -161,7 +184,7 @@ class Router:
         broken: dict[str, list[Change]] = {}
         made: list[Change] = []
         for _, grouped in groupby(changes, key=stage):
-            run = [one for one in grouped if goes(one) or not (one.port in unprepared or _lacks_ground(one, broken.get(one.port, ())))]
+            run = [one for one in grouped if goes(one) or not (one.port in unprepared or lacks_ground(one, broken.get(one.port, ())))]
             news = self._make(run)
             for failure in news:
                 broken.setdefault(failure.change.port, []).append(failure.change)
@@ -178,14 +201,15 @@ class Router:
         """Make the kernel trust nothing a customer says, before an interface gets its first entry. A port where that fails gets none."""
         first: dict[str, Change] = {}
         for change in changes:
-            if change.verb is Verb.ADD and isinstance(change.item, PortPolicy | Neighbour):
+            if change.port in self.ports and change.verb is Verb.ADD and isinstance(change.item, PortPolicy | Neighbour):
                 first.setdefault(change.port, change)
         failed = []
         for name, change in first.items():
             try:
-                guard_interface(self.ports[name].interface)
+                self.kernel.sysctls.guard(self.ports[name].interface)
             except L3ctlError as error:
                 failed.append(Failed(change, reason_of(error)))
+        self.kernel.sysctls.remember()
         return failed
 
     def _make(self, run: Sequence[Change]) -> list[Failed]:
@@ -197,7 +221,7 @@ class Router:
             return []
         if isinstance(run[0].item, PortPolicy):
             return self._guard(run)
-        return [Failed(failure.change, failure.reason) for failure in self.kernel.apply(run)]
+        return [Failed(failure.change, failure.reason) for failure in self.kernel.apply(run, take_over=self.take_over)]
 
     def _guard(self, changes: Iterable[Change]) -> list[Failed]:
         assert self.filter is not None
@@ -242,7 +266,7 @@ class Router:
         for failure in failed:
             name = failure.change.port
             wish = self._wishes.get(name, frozenset())
-            kept = frozenset(one for one in wish if not _lacks_ground(Change(name, Verb.ANNOUNCE, one), [failure.change]))
+            kept = frozenset(one for one in wish if not lacks_ground(Change(name, Verb.ANNOUNCE, one), [failure.change]))
             if kept != wish:
                 self._wish(name, kept)
 
@@ -256,9 +280,19 @@ class Router:
         return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in sorted(held, key=str) if one.prefix not in wished), *waiting]
 
     def full_pass(self) -> tuple[list[Change], list[Failed]]:
-        """Compare everything and put right what differs; as `carry_out`."""
+        """Compare everything and put right what differs; as `carry_out`.
+
+        Where everything reads as it did when nothing was left to do, nothing is now. Every so often it is worked out all the same, which
+        also looks for what nobody knows of in the filter, and renews `foreign`.
+        """
         self.links = self.kernel.links()
-        changes = self._plan(None, self.links)
+        seen = self.kernel.look()
+        now = self.links, seen.digest(), self.filter.digest() if self.filter is not None else b"", dict(self._wishes)
+        if now == self._settled and self._passes < _UNLOOKED_AT:
+            self._passes += 1
+            return [], []
+        changes = self._plan(None, self.links, seen)
+        self._settled, self._passes = None if changes else now, 0
         self._removed &= {change.item for change in changes if isinstance(change.item, Route)}  # the others are gone
         return self.carry_out(changes)
 
@@ -272,24 +306,6 @@ def _by_owner(items: Iterable[E], owners: Mapping[str, str]) -> dict[str, list[E
     for item in items:
         grouped.setdefault(owners.get(item.interface) or f"{ORPHAN}{item.interface}", []).append(item)
     return grouped
-
-
-def _lacks_ground(change: Change, broken: Iterable[Change]) -> bool:
-    """Whether what comes would rest on one of these changes of its port, which failed."""
-    return any(not goes(failure) and _rests_on(change.item, failure.item) for failure in broken)
-
-
-def _rests_on(item: Item, ground: Item) -> bool:
-    """Everything of a port rests on its policy; routes and announcements on their neighbours; announcements on their routes.
-
-    Nothing rests on a gateway's address: the filter answers in its stead.
-    """
-    if isinstance(ground, Neighbour) and isinstance(item, Route | Announcement):
-        host = item.next_hop if isinstance(item, Route) else item.host
-        return ground.address in (host, item.prefix.network_address)
-    if isinstance(ground, Route):
-        return isinstance(item, Announcement) and item.prefix == ground.prefix
-    return isinstance(ground, PortPolicy)
 
 
 def reason_of(error: L3ctlError) -> str:

@@ -1,10 +1,12 @@
 """What a person wrote, as it was when it was read: the configuration, and this router's ports of the inventory that it names."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from l3ctl.config import Config, load_config
+from l3ctl.errors import BadInput, Problem
 from l3ctl.inventory import load_inventory
 from l3ctl.model import Port
 
@@ -43,4 +45,21 @@ def load_site(path: Path) -> Site:
     """Read and check both; `BadInput` with all that is wrong."""
     config = load_config(path)
     ports = load_inventory(config.inventory_file, config.router, config.gateways, config.session_addresses)
+    if problems := [*_contradictions(path, config, ports)]:
+        raise BadInput(problems)
     return Site(path, config, ports)
+
+
+def _contradictions(path: Path, config: Config, ports: tuple[Port, ...]) -> Iterator[Problem]:
+    """What each file may say, and not both together."""
+    here = {netdev: port.name for port in ports for netdev in (port.interface, port.guard)}
+    for uplink in config.uplinks:
+        if uplink.interface in here:
+            what = f"uplinks: {uplink.interface} is port {here[uplink.interface]}'s"
+            yield Problem(str(path), what, "customers and upstream routers want netdevs of their own")
+    billed = {prefix: port.name for port in ports for host in port.hosts for prefix in host.prefixes()}
+    for blackhole in config.blackhole:
+        above = (blackhole.supernet(new_prefix=length) for length in range(blackhole.prefixlen + 1))
+        for prefix in (prefix for prefix in above if prefix in billed):
+            what = f"blackhole: {blackhole} is within {prefix}, billed to {billed[prefix]}"
+            yield Problem(str(path), what, "write what covers the hosts' prefixes")

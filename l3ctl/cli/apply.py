@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.options import counted, print_json, with_config, with_json, with_take_over
 from l3ctl.cli.reach import agent_answer, lone_router, print_changes
 from l3ctl.control import Answer, as_json
 from l3ctl.lock import Lock
@@ -14,19 +14,20 @@ from l3ctl.site import load_site
 
 @click.command("apply")
 @with_config
+@with_take_over
 @with_json
-def command(config_path: Path, as_json_text: bool) -> int:
+def command(config_path: Path, take_over: bool, as_json_text: bool) -> int:
     """Make this router what the inventory says, once. Where an agent runs, it does the work.
 
     Without an agent, neighbours, routes and the filter are put in place; announcements are the agent's alone.
     """
     site = load_site(config_path)
-    answer = agent_answer(site.config, "apply", site=site.fingerprint())
+    answer = agent_answer(site.config, "apply", site=site.fingerprint(), take_over=take_over)
     if answer is None:
         lock = Lock(site.config.lock_file)
         lock.acquire()
         try:
-            answer = _apply(lone_router(site, load=True))
+            answer = _apply(lone_router(site, load=True), take_over)
         finally:
             lock.release()
     if as_json_text:
@@ -40,7 +41,8 @@ def command(config_path: Path, as_json_text: bool) -> int:
     return 1 if answer["failed"] else 0
 
 
-def _apply(router: Router) -> Answer:
+def _apply(router: Router, take_over: bool) -> Answer:
+    router.take_over = take_over
     changes, failed = router.full_pass()
     told = [{"port": one.change.port, "change": str(one.change), "reason": one.reason} for one in failed]
     return {"changes": as_json(changes), "failed": told}

@@ -1,18 +1,21 @@
 """`l3ctl bench`."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 
 import click
 
 from l3ctl.cli.options import with_json
 from l3ctl.lab.bench_filter import bench_filter
+from l3ctl.lab.bench_kernel import bench_kernel
+from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
 
 
 @click.group("bench")
 def command() -> None:
-    """Measure l3ctl beside the limit, in turn in one run. Needs root."""
+    """Measure l3ctl beside a peer or the limit, in turn in one run. Needs root."""
 
 
 @command.command("filter")
@@ -23,10 +26,27 @@ def filter_(quick: bool, as_json_text: bool) -> None:
     require_namespaces()
     require_bpf()
     rounds, runs = (5, 100_000) if quick else (11, 500_000)
+    _print(bench_filter(rounds, runs, crowded=not quick), as_json_text)
+
+
+@command.command("kernel")
+@click.option("--quick", is_flag=True, help="A tenth of the entries, and three rounds.")
+@with_json
+def kernel(quick: bool, as_json_text: bool) -> None:
+    """What neighbours and routes cost in bulk, and a comparison that finds nothing to do, as a ratio to iproute2."""
+    require_namespaces()
+    require_bpf()
+    _print(bench_kernel(3, 0.1) if quick else bench_kernel(5), as_json_text)
+
+
+def _print(rows: Iterable[Row], as_json_text: bool) -> None:
     if not as_json_text:
-        click.echo(f"{'frame':<22} {'ours':>8} {'empty':>8}   ratio  (lowest to highest of {rounds} rounds)")
-    for row in bench_filter(rounds, runs, crowded=not quick):
+        click.echo(f"{'':<22} {'ours':>9} {'reference':>9}          ratio  (lowest to highest)")
+    for row in rows:
         if as_json_text:
             click.echo(json.dumps(asdict(row)))
         else:
-            click.echo(f"{row.name:<22} {row.ours:>5.1f} ns {row.reference:>5.1f} ns  {row.ratio:>6.2f}  ({row.low:.2f} to {row.high:.2f})")
+            line = (
+                f"{row.name:<22} {row.ours:>9.3f} {row.reference:>9.3f} {row.unit:<8} {row.ratio:>6.2f}  ({row.low:.2f} to {row.high:.2f})"
+            )
+            click.echo(f"{line}  {row.reference_name}, {row.repeats} rounds")

@@ -51,6 +51,12 @@ def with_json(function: F) -> F:
     return click.option("--json", "as_json_text", is_flag=True, help="Print JSON instead of a table.")(function)
 
 
+def with_take_over(function: F) -> F:
+    """`--take-over`."""
+    text = "Let routes, permanent neighbours and addresses of others that stand in the way give way to ours."
+    return click.option("--take-over", is_flag=True, help=text)(function)
+
+
 def counted(number: int, noun: str, ending: str = "s") -> str:
     """`1 port`, `2 ports`."""
     return f"{number} {noun}{'' if number == 1 else ending}"

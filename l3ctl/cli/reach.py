@@ -28,7 +28,7 @@ def lone_router(site: Site, *, load: bool) -> Router:
     config = site.config
     filter_ = Filter(config.bpffs, config.xdp_mode)
     there = filter_.open(site.source_guard()) or True if load else filter_.look()
-    return Router(site.ports, config.settings(), Kernel(), filter_ if there else None, None)
+    return Router(site.ports, config.settings(), Kernel(config.sysctl_memory), filter_ if there else None, None)
 
 
 def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
@@ -42,7 +42,7 @@ def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
     for change in changes:
         by_port.setdefault(change["port"], []).append(change)
     for port, steps in by_port.items():
-        click.secho(f"{port.removeprefix(ORPHAN)} (no port)" if port.startswith(ORPHAN) else port, bold=True)
+        click.secho(f"{port.removeprefix(ORPHAN) or 'no netdev'} (no port)" if port.startswith(ORPHAN) else port, bold=True)
         for step in steps:
             sign = signs[step["verb"]]
             click.secho(f"  {sign} {step['verb']:<8} {step['text']}", fg=colours[sign])

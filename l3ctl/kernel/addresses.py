@@ -8,6 +8,7 @@ from ipaddress import IPv6Interface
 from socket import AF_INET6
 from typing import NamedTuple
 
+from l3ctl.kernel.steady import Steady
 from l3ctl.kernel.wire import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -54,6 +55,10 @@ def pack_ask(address: GatewayAddress, ifindex: int) -> Message:
 
 def _key(address: GatewayAddress, ifindex: int, length: int) -> bytes:
     return _IFADDRMSG.pack(AF_INET6, length, 0, 0, ifindex) + attribute(_IFA_ADDRESS, address.address.ip.packed)
+
+
+steady = Steady(_IFADDRMSG.size, {6})
+"""IFA_CACHEINFO has ages"""
 
 
 def pack_dump(ifindex: int | None) -> Message:

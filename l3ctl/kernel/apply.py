@@ -43,8 +43,8 @@ class _Step(Generic[E]):
     ifindex: int
 
 
-def apply(kernel: NetlinkSocket, changes: Sequence[Change]) -> list[Failure]:
-    """Carry out what can be; the failures in the order of the changes.
+def apply(kernel: NetlinkSocket, changes: Sequence[Change], *, take_over: bool = False) -> list[Failure]:
+    """Carry out what can be; the failures in the order of the changes. With `take_over`, what is another's and in the way gives way.
 
     Raises:
         NetlinkFailed: the kernel did not answer; what has been done is unknown.
@@ -54,11 +54,15 @@ def apply(kernel: NetlinkSocket, changes: Sequence[Change]) -> list[Failure]:
     for (kind, removes), grouped in groupby(steps, key=_run_of):
         run = list(grouped)
         if kind is Route:
-            failed = _apply_routes(kernel, cast(list[_Step[Route]], run))
+            failed = _apply_routes(kernel, cast(list[_Step[Route]], run), take_over)
+        elif kind is Neighbour and removes:
+            failed = _remove_neighbours(kernel, cast(list[_Step[Neighbour]], run))
         elif kind is Neighbour:
-            failed = (_remove_neighbours if removes else _add_neighbours)(kernel, cast(list[_Step[Neighbour]], run))
+            failed = _add_neighbours(kernel, cast(list[_Step[Neighbour]], run), take_over)
+        elif removes:
+            failed = _remove_addresses(kernel, cast(list[_Step[GatewayAddress]], run))
         else:
-            failed = (_remove_addresses if removes else _add_addresses)(kernel, cast(list[_Step[GatewayAddress]], run))
+            failed = _add_addresses(kernel, cast(list[_Step[GatewayAddress]], run), take_over)
         for position, reason in failed.items():
             reasons.setdefault(position, reason)
     return [Failure(changes[position], reasons[position]) for position in sorted(reasons)]
@@ -70,7 +74,7 @@ def _run_of(step: _Step[Entry]) -> tuple[type[Entry], bool]:
 
 
 def _steps(kernel: NetlinkSocket, changes: Sequence[Change], reasons: Reasons) -> Iterator[_Step[Entry]]:
-    indexes: dict[str, int | None] = {}
+    indexes: dict[str, int | None] = {"": 0}  # of a blackhole
 
     def index_of(item: Entry) -> int | None:
         if item.interface not in indexes:
@@ -104,7 +108,7 @@ def _displaced(change: Change) -> Entry | None:
     return was
 
 
-def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]]) -> Reasons:
+def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]], take_over: bool) -> Reasons:
     reasons: Reasons = {}
     blocked: list[_Step[Route]] = []
     messages = ((routes.pack_remove if step.removes else routes.pack_add)(step.item, step.ifindex) for step in run)
@@ -116,17 +120,30 @@ def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]]) -> Reasons
             blocked.append(step)
         else:
             reasons[step.position] = _say(why)
+    taking: list[_Step[Route]] = []
     if blocked:
         names = Names(kernel)
         standing = _standing(kernel, blocked)
         for step in blocked:
             entries = standing.get((step.item.prefix, step.item.metric), [])
-            hops = ((step.ifindex, step.item.next_hop),)
             if not entries:
                 reasons[step.position] = "another route stood in the way and is gone now"
-            elif not any(entry.protocol == PROTOCOL and entry.hops == hops for entry in entries):
+            elif any(_is(entry, step) for entry in entries):
+                continue
+            elif take_over:
+                taking.append(step)
+            else:
                 reasons[step.position] = f"{describe_route(entries[0], names)} stands in the way"
+    for index, why in kernel.batch(routes.pack_replace(step.item, step.ifindex) for step in taking).items():
+        reasons[taking[index].position] = _say(why)
     return reasons
+
+
+def _is(entry: routes.RouteEntry, step: _Step[Route]) -> bool:
+    """Whether a route that was found is the very one that was to be added."""
+    if entry.protocol != PROTOCOL or entry.blackhole != (not step.item.interface):
+        return False
+    return entry.blackhole or entry.hops == ((step.ifindex, step.item.next_hop),)
 
 
 def _standing(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]]) -> dict[tuple[Prefix, int], list[routes.RouteEntry]]:
@@ -145,7 +162,7 @@ def _standing(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]]) -> dict[tu
     return found
 
 
-def _add_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]]) -> Reasons:
+def _add_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]], take_over: bool) -> Reasons:
     """Add where none is; where one is, look whose, and overwrite it unless it is permanent and another's.
 
     A learned entry is what the billed one is there to displace. Trying first costs nothing where nothing is, which is the bulk case.
@@ -155,9 +172,9 @@ def _add_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]]) -> R
     answers = kernel.ask([neighbours.pack_ask(step.item, step.ifindex) for step in blocked])
     for step, answer in zip(blocked, answers, strict=True):
         entry = None if isinstance(answer, Refusal) else neighbours.parse(answer)
-        if entry and entry.permanent and entry.protocol != PROTOCOL:
+        if entry and entry.permanent and entry.protocol != PROTOCOL and not take_over:
             reasons[step.position] = f"{describe_neighbour(entry, step.item.interface)} stands in the way"
-        elif entry is None or not entry.permanent or entry.lladdr != step.item.lladdr:
+        elif entry is None or not entry.permanent or entry.protocol != PROTOCOL or entry.lladdr != step.item.lladdr:
             overwriting.append(step)
     messages = (neighbours.pack_add(step.item, step.ifindex, replace=True) for step in overwriting)
     for index, why in kernel.batch(messages).items():
@@ -176,8 +193,13 @@ def _remove_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]]) -
     return {ours[index].position: _say(why) for index, why in refused.items() if why.errno not in _GONE}
 
 
-def _add_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]]) -> Reasons:
+def _add_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]], take_over: bool) -> Reasons:
     reasons, blocked = _try(kernel, run, (addresses.pack_add(step.item, step.ifindex) for step in run))
+    if take_over:  # an address cannot be changed in place: it goes, and ours comes
+        for step in blocked:
+            kernel.batch([addresses.pack_remove(step.item, step.ifindex)])
+        again, blocked = _try(kernel, blocked, (addresses.pack_add(step.item, step.ifindex) for step in blocked))
+        reasons |= again
     answers = kernel.ask([addresses.pack_ask(step.item, step.ifindex) for step in blocked])
     for step, answer in zip(blocked, answers, strict=True):
         entry = None if isinstance(answer, Refusal) else addresses.parse(answer)

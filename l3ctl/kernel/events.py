@@ -114,7 +114,9 @@ def _route_concerns(received: Received) -> Iterator[int]:
     entry = routes.parse(received.payload)
     if entry is None:
         return
-    if entry.protocol == PROTOCOL:
+    if entry.protocol == PROTOCOL and entry.blackhole:
+        yield 0
+    elif entry.protocol == PROTOCOL:
         yield from (ifindex for ifindex, _ in entry.hops)
     elif entry.metric in (PROTOCOL, int(entry.prefix.network_address)):
         yield 0

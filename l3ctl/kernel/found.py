@@ -9,10 +9,11 @@ from ipaddress import IPv6Address
 from socket import AF_INET, AF_INET6
 
 from l3ctl.kernel import addresses, neighbours, routes
-from l3ctl.kernel.addresses import KERNEL_LINK_LOCAL, AddressEntry
+from l3ctl.kernel.addresses import KERNEL_LINK_LOCAL
 from l3ctl.kernel.neighbours import NeighbourEntry
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import RouteEntry
+from l3ctl.kernel.steady import digest
 from l3ctl.kernel.wire import PROTOCOL
 from l3ctl.model import Address, GatewayAddress, Neighbour, Prefix, Route
 
@@ -53,26 +54,47 @@ class Names(dict[int, str]):
         return name
 
 
-def read(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Found:
-    """Everything, or what is on these interfaces; one that does not exist has nothing.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is installed, as the kernel told it: to be compared with another look, or to be understood."""
 
-    Others' routes are looked for only when everything is read: one may go through any interface.
-    """
-    names = Names(kernel)
-    wanted: set[int] | None = None
+    ifindexes: frozenset[int] | None
+    """looked at; None: all"""
+    addresses: list[bytes]
+    neighbours: list[bytes]
+    routes: list[bytes]
+
+    def digest(self) -> bytes:
+        """A name that two looks share between which nothing has changed."""
+        return digest((self.addresses, self.neighbours, self.routes))
+
+
+def look(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Look:
+    """At everything, or at what is on these interfaces; one that does not exist has nothing."""
+    wanted: frozenset[int] | None = None
     filters: list[int | None] = [None]
     if interfaces is not None:
-        wanted = {ifindex for name in interfaces if (ifindex := kernel.index_of(name)) is not None}
+        wanted = frozenset(ifindex for name in interfaces if (ifindex := kernel.index_of(name)) is not None)
         if len(wanted) <= ASKED_SINGLY:
             filters = [*sorted(wanted)]
-    address_entries: list[AddressEntry] = []
-    neighbour_entries: list[NeighbourEntry] = []
-    route_entries: list[RouteEntry] = []
+    seen = Look(wanted, [], [], [])
     for ifindex in filters:
-        address_entries += kernel.dump(addresses.pack_dump(ifindex), addresses.parse)
-        neighbour_entries += kernel.dump(neighbours.pack_dump(ifindex), _permanent)
+        seen.addresses.extend(kernel.dump(addresses.pack_dump(ifindex), addresses.steady))
+        seen.neighbours.extend(kernel.dump(neighbours.pack_dump(ifindex), _permanent))
         for family in (AF_INET, AF_INET6):
-            route_entries += kernel.dump(routes.pack_dump(family, PROTOCOL, ifindex), routes.parse)
+            seen.routes.extend(kernel.dump(routes.pack_dump(family, PROTOCOL, ifindex), routes.steady))
+    return seen
+
+
+def understand(kernel: NetlinkSocket, seen: Look) -> Found:
+    """What a look showed.
+
+    Others' routes are looked for only when everything was looked at: one may go through any interface.
+    """
+    names, wanted = Names(kernel), seen.ifindexes
+    address_entries = [entry for entry in map(addresses.parse, seen.addresses) if entry]
+    neighbour_entries = [entry for entry in map(neighbours.parse, seen.neighbours) if entry]
+    route_entries = [entry for entry in map(routes.parse, seen.routes) if entry]
 
     def here(ifindex: int) -> bool:
         return (wanted is None or ifindex in wanted) and names[ifindex] != ""
@@ -96,8 +118,10 @@ def read(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Found:
         Route(names[ifindex], entry.prefix, next_hop, entry.metric)
         for entry in route_entries
         for ifindex, next_hop in entry.hops
-        if here(ifindex) and (isinstance(next_hop, IPv6Address) or (next_hop is None and entry.prefix.version == 6))
+        if not entry.blackhole and here(ifindex) and (isinstance(next_hop, IPv6Address) or (next_hop is None and entry.prefix.version == 6))
     )
+    if wanted is None:
+        ours |= {Route("", entry.prefix, None, entry.metric) for entry in route_entries if entry.blackhole}
     prefixes = {route.prefix for route in ours}
     if wanted is None:
         rivals = routes_of(kernel, prefixes, [None], ours=False)
@@ -111,8 +135,8 @@ def read(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Found:
     )
 
 
-def _permanent(payload: bytes) -> NeighbourEntry | None:
-    return neighbours.parse(payload) if neighbours.is_permanent(payload) else None
+def _permanent(payload: bytes) -> bytes | None:
+    return neighbours.steady(payload) if neighbours.is_permanent(payload) else None
 
 
 def routes_of(kernel: NetlinkSocket, prefixes: Collection[Prefix], ifindexes: Iterable[int | None], *, ours: bool) -> Iterator[RouteEntry]:
@@ -141,4 +165,5 @@ def describe_neighbour(entry: NeighbourEntry, interface: str) -> str:
 def describe_route(entry: RouteEntry, names: Names) -> str:
     """For people: the route with all its hops, and its owner."""
     hops = " ".join((f"via {next_hop} " if next_hop else "") + f"dev {names[ifindex] or 'none'}" for ifindex, next_hop in entry.hops)
+    hops = "blackhole" if entry.blackhole else hops
     return f"route {entry.prefix} {hops} metric {entry.metric} of protocol {entry.protocol}"

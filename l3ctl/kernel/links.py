@@ -9,12 +9,14 @@ import struct
 
 from l3ctl.errors import NetlinkFailed
 from l3ctl.kernel.netlink import NetlinkSocket
+from l3ctl.kernel.steady import Steady, digest
 from l3ctl.kernel.wire import RTM_GETLINK, Message, Refusal, attribute, attributes
 from l3ctl.model import LinkFacts, format_lladdr
 
 _IFINFOMSG = struct.Struct("=BxHiII")
 """ifi_family, ifi_type, ifi_index, ifi_flags, ifi_change"""
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 4, 16, 18, 29
+_IFLA_STATS, _IFLA_STATS64, _IFLA_AF_SPEC = 7, 23, 26
 _IFLA_INFO_KIND = 1
 _RTEXT_FILTER_SKIP_STATS = 8
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
@@ -58,9 +60,26 @@ def _text(raw: bytes) -> str:
     return raw.rstrip(b"\0").decode(errors="replace")
 
 
-def read_links(kernel: NetlinkSocket) -> dict[str, LinkFacts]:
-    """Every link of the namespace, by name."""
-    return {facts.name: facts for facts in kernel.dump(pack_link_request(), parse_link)}
+_steady = Steady(_IFINFOMSG.size, {_IFLA_STATS, _IFLA_STATS64, _IFLA_AF_SPEC})
+"""Of IPv6 the last has timers that the kernel draws anew every five minutes."""
+
+
+class Links:
+    """Every link of the namespace, as they were last read: parsed again only where one has changed."""
+
+    def __init__(self, kernel: NetlinkSocket) -> None:
+        self._kernel = kernel
+        self._digest = b""
+        self._facts: dict[str, LinkFacts] = {}
+
+    def read(self) -> dict[str, LinkFacts]:
+        """All of them, by name."""
+        raw = self._kernel.dump(pack_link_request(), _steady)
+        now = digest([raw])
+        if now != self._digest:
+            self._facts = {facts.name: facts for facts in map(parse_link, raw)}
+            self._digest = now
+        return dict(self._facts)
 
 
 def read_link(kernel: NetlinkSocket, which: str | int) -> LinkFacts | None:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address
 from socket import AF_INET, AF_INET6, AF_UNSPEC
 from typing import NamedTuple
 
+from l3ctl.kernel.steady import Steady
 from l3ctl.kernel.wire import (
     NLM_F_CREATE,
     NLM_F_EXCL,
@@ -60,6 +61,10 @@ def pack_ask(neighbour: Neighbour, ifindex: int) -> Message:
 def _key(address: Address, ifindex: int) -> bytes:
     family = AF_INET6 if isinstance(address, IPv6Address) else AF_INET
     return _NDMSG.pack(family, ifindex, 0, 0, 0) + attribute(_NDA_DST, address.packed)
+
+
+steady = Steady(_NDMSG.size, {3, 4})
+"""NDA_CACHEINFO has ages, NDA_PROBES counts"""
 
 
 def pack_dump(ifindex: int | None) -> Message:

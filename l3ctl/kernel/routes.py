@@ -11,10 +11,12 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from socket import AF_INET, AF_INET6
 from typing import NamedTuple
 
+from l3ctl.kernel.steady import Steady
 from l3ctl.kernel.wire import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
+    NLM_F_REPLACE,
     PROTOCOL,
     RTM_DELROUTE,
     RTM_GETROUTE,
@@ -26,7 +28,7 @@ from l3ctl.kernel.wire import (
 from l3ctl.model import Address, Prefix, Route
 
 _RT_TABLE_MAIN = 254
-_RTN_UNICAST = 1
+_RTN_UNICAST, RTN_BLACKHOLE = 1, 6
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_VIA = 1, 4, 5, 6, 9, 18
 
 _U32 = struct.Struct("=I")
@@ -47,7 +49,13 @@ def pack_add(route: Route, ifindex: int) -> Message:
     is there as one more path of a multipath route. One without a next hop never does, and stands beside that of another device, which
     NLM_F_EXCL would not let it: hosts on two ports may have one link-local.
     """
-    return Message(RTM_NEWROUTE, NLM_F_CREATE | (NLM_F_EXCL if route.next_hop else NLM_F_APPEND), _route(route, ifindex))
+    on_link = route.interface and not route.next_hop
+    return Message(RTM_NEWROUTE, NLM_F_CREATE | (NLM_F_APPEND if on_link else NLM_F_EXCL), _route(route, ifindex))
+
+
+def pack_replace(route: Route, ifindex: int) -> Message:
+    """Ours in the place of whatever has its prefix and metric."""
+    return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, _route(route, ifindex))
 
 
 def pack_remove(route: Route, ifindex: int) -> Message:
@@ -58,6 +66,10 @@ def pack_remove(route: Route, ifindex: int) -> Message:
 def _route(route: Route, ifindex: int) -> bytes:
     prefix = route.prefix
     destination = prefix.network_address.packed
+    if not route.interface:
+        family = AF_INET6 if isinstance(prefix, IPv6Network) else AF_INET
+        header = _RTMSG.pack(family, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, RTN_BLACKHOLE, 0)
+        return header + attribute(_RTA_DST, destination) + attribute(_RTA_PRIORITY, _U32.pack(route.metric))
     if route.next_hop is None:
         return _ON_LINK6.pack(
             AF_INET6, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,
@@ -83,6 +95,10 @@ def _route(route: Route, ifindex: int) -> bytes:
     )  # fmt: skip
 
 
+steady = Steady(_RTMSG.size, {12})
+"""RTA_CACHEINFO counts uses"""
+
+
 def pack_dump(family: int, protocol: int, ifindex: int | None) -> Message:
     """The main table's unicast routes of one family; of any protocol when that is 0; of any interface when that is None."""
     selected = b"" if ifindex is None else attribute(_RTA_OIF, _U32.pack(ifindex))
@@ -97,6 +113,7 @@ class RouteEntry(NamedTuple):
     protocol: int
     hops: tuple[tuple[int, Address | None], ...]
     """ifindex and next hop"""
+    blackhole: bool = False
 
 
 def protocol_of(payload: bytes) -> int:
@@ -111,7 +128,7 @@ def length_of(payload: bytes) -> int:
 
 def parse(payload: bytes) -> RouteEntry | None:
     """One RTM_NEWROUTE; None where it is not IPv4 or IPv6 (multicast families share the message)."""
-    family, length, _, _, _, protocol, _, _, _ = _RTMSG.unpack_from(payload)
+    family, length, _, _, _, protocol, _, kind, _ = _RTMSG.unpack_from(payload)
     if family not in (AF_INET, AF_INET6):
         return None
     found = attributes(payload, _RTMSG.size)
@@ -123,7 +140,7 @@ def parse(payload: bytes) -> RouteEntry | None:
     (metric,) = _U32.unpack(found.get(_RTA_PRIORITY, bytes(4)))
     multipath = found.get(_RTA_MULTIPATH)
     hops = ((_oif(found), _next_hop(found)),) if multipath is None else tuple(_multipath(multipath))
-    return RouteEntry(prefix, metric, protocol, hops)
+    return RouteEntry(prefix, metric, protocol, hops, kind == RTN_BLACKHOLE)
 
 
 def _multipath(raw: bytes) -> Iterator[tuple[int, Address | None]]:

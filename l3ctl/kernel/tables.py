@@ -1,13 +1,15 @@
 """The kernel as the agent sees it: links, what is installed, and a way to change it."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Self
 
 from l3ctl.kernel import apply, found, links
 from l3ctl.kernel.apply import Failure
 from l3ctl.kernel.events import RECEIVE_BUFFER, Events
-from l3ctl.kernel.found import Found
+from l3ctl.kernel.found import Found, Look
 from l3ctl.kernel.netlink import NetlinkSocket
+from l3ctl.kernel.sysctl import Sysctls
 from l3ctl.model import Change, LinkFacts
 
 
@@ -17,8 +19,11 @@ class Kernel:
     Every method raises `NetlinkFailed` when the kernel does not answer; what was done is then unknown until the next `read`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sysctl_memory: Path | None = None) -> None:
         self._socket = NetlinkSocket()
+        self.sysctls = Sysctls(sysctl_memory)
+        """those of ports, and what they were before, kept in the file `sysctl_memory`"""
+        self._links = links.Links(self._socket)
 
     def close(self) -> None:
         """Close the request socket; what `watch` returned is closed by its owner."""
@@ -32,7 +37,7 @@ class Kernel:
 
     def links(self) -> dict[str, LinkFacts]:
         """Every link, by name."""
-        return links.read_links(self._socket)
+        return self._links.read()
 
     def link(self, which: str | int) -> LinkFacts | None:
         """One link by name or ifindex; None when there is no such link."""
@@ -40,11 +45,22 @@ class Kernel:
 
     def read(self, interfaces: Collection[str] | None = None) -> Found:
         """What is installed, everywhere or on these interfaces."""
-        return found.read(self._socket, interfaces)
+        return self.understand(self.look(interfaces))
 
-    def apply(self, changes: Sequence[Change]) -> list[Failure]:
-        """Add, replace and remove gateway addresses, neighbours and routes, in order; what failed, the rest being done."""
-        return apply.apply(self._socket, changes)
+    def look(self, interfaces: Collection[str] | None = None) -> Look:
+        """The same, not yet understood: which costs a tenth, and is enough to see that nothing has changed."""
+        return found.look(self._socket, interfaces)
+
+    def understand(self, seen: Look) -> Found:
+        """What a look showed; others' routes are as they are now."""
+        return found.understand(self._socket, seen)
+
+    def apply(self, changes: Sequence[Change], *, take_over: bool = False) -> list[Failure]:
+        """Add, replace and remove gateway addresses, neighbours and routes, in order; what failed, the rest being done.
+
+        What another has put in the place of ours is left there, and named, unless `take_over`.
+        """
+        return apply.apply(self._socket, changes, take_over=take_over)
 
     def watch(self, receive_buffer: int = RECEIVE_BUFFER) -> Events:
         """Events, from now on, of the namespace the thread is in, but for those our own requests cause."""

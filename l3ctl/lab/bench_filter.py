@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from l3ctl.errors import LabFailed
 from l3ctl.lab import frames
+from l3ctl.lab.bench_row import Row, row_of
 from l3ctl.model import Host, Mode, PortPolicy
 from l3ctl.xdp.libbpf import Program
 from l3ctl.xdp.verdict import Judge
@@ -42,21 +43,6 @@ _SINGLE_RUNS = 1000
 _CROWD = 100_000
 _CROWD_ASKED = 10
 """ports of that many whose frames are run in turn"""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of a benchmark. `ratio` is ours / reference, the median of `repeats` rounds; `low` and `high` are its extremes."""
-
-    name: str
-    unit: str
-    ours: float
-    reference: float
-    reference_name: str
-    ratio: float
-    low: float
-    high: float
-    repeats: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +115,4 @@ def bench_filter(rounds: int, runs: int, crowded: bool = True) -> Iterator[Row]:
                 raise LabFailed(f"{case.name}: the filter says {verdict}")
         _of(case.judge.program, case, runs)  # once for nothing: caches
         pairs = [(_of(case.judge.program, case, runs), _of(empty, case, runs)) for _ in range(rounds)]
-        ratios = [ours / reference for ours, reference in pairs]
-        ours, reference = (round(statistics.median(column), 2) for column in zip(*pairs, strict=True))
-        ratio, low, high = (round(one, 3) for one in (statistics.median(ratios), min(ratios), max(ratios)))
-        yield Row(case.name, "ns", ours, reference, "empty XDP_PASS", ratio, low, high, rounds)
+        yield row_of(case.name, "ns", "empty XDP_PASS", pairs)

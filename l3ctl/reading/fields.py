@@ -7,16 +7,16 @@ of the record they stand in.
 import re
 from collections.abc import Callable
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Annotated, TypeVar
 
 from pydantic import PlainValidator
 
-from l3ctl.model import Address, format_lladdr
+from l3ctl.model import Address, Prefix, format_lladdr
 from l3ctl.reading.validation import Fault, must, refused
 
 LINK_LOCAL = IPv6Network("fe80::/10")
-_NAME = re.compile(r"[A-Za-z0-9._:-]{1,63}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,62}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
 _LLADDR = re.compile(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", re.IGNORECASE)
 _SPECIAL = (
@@ -37,7 +37,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise must("be 1 to 63 letters, digits, or any of . _ : -")
+        raise must("be 1 to 63 letters, digits, or any of . _ : -, and begin with a letter or digit")
     return value
 
 
@@ -138,6 +138,19 @@ def _ipv4_prefix(value: object) -> IPv4Network:
     return prefix
 
 
+def _prefix(value: object) -> Prefix:
+    """Of either family, of any length but 0."""
+    try:
+        prefix = ip_network(value, strict=False) if isinstance(value, str) and "/" in value and "%" not in value else None
+    except ValueError:
+        prefix = None
+    if prefix is None or not prefix.prefixlen:
+        raise must("be a prefix like 2001:db8::/32 or 203.0.113.0/24")
+    if prefix.network_address != ip_address(str(value).partition("/")[0]):
+        raise refused(Fault(f"prefix {value} has host bits set", f"write {prefix}"))
+    return prefix
+
+
 def _refuse_special(billed: Address | IPv6Network, first: int, last: int) -> None:
     """Refuse what no single host can be reached by."""
     for low, high, why in _NOT_UNICAST[billed.version]:
@@ -180,6 +193,7 @@ Ipv6Unicast = Annotated[IPv6Address, PlainValidator(_ipv6_address)]
 Ipv4Unicast = Annotated[IPv4Address, PlainValidator(_ipv4_address)]
 Ipv4Prefix = Annotated[IPv4Network, PlainValidator(_ipv4_prefix)]
 LinkLocal = Annotated[IPv6Address, PlainValidator(_link_local)]
+AnyPrefix = Annotated[Prefix, PlainValidator(_prefix)]
 BilledPrefix = Annotated[IPv6Network, PlainValidator(_billed_prefix)]
 VlanId = Annotated[int, whole_number(1, 4094)]
 AsNumber = Annotated[int, whole_number(1, 4294967295)]

@@ -115,6 +115,11 @@ class Filter:
             self._tables.read(whole=whole)
         return self.remembered(self._tables.ports(), links)
 
+    def digest(self) -> bytes:
+        """A name for what the maps hold of all that is known of, and for where the program is attached. Between two alike, all held."""
+        with _naming("cannot read the filter's maps"):
+            return self._tables.digest() + repr(sorted(self.attached())).encode()
+
     def remembered(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """The same of a few ports, from the last `read` and what was applied since; attachment and pointers are looked up."""
         with _naming("cannot read the filter's maps"):

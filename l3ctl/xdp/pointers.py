@@ -6,6 +6,7 @@ A trunk's VLANs stand in `vlans` in a slot of 4,096 cells, numbered from 1, that
 import errno
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from l3ctl.errors import FilterFailed
 from l3ctl.xdp.abi import abi
@@ -56,6 +57,18 @@ class Pointers:
             for cell, index in self._slot(trunk):
                 self._cells.setdefault(index, set()).add(cell)
                 self._used[trunk].add(cell)
+
+    def digest(self) -> bytes:
+        """A name for all pointers that are known of, as they are now."""
+        made = blake2b(digest_size=16)
+        known = (*self._trunks, *(ifindex for ifindexes in self._untagged.values() for ifindex in ifindexes))
+        made.update(self._ifs.array(0, min(max(known, default=0) + 1, self._ifs.max_entries)))
+        for keys, values in self._far_ifs.batches():
+            made.update(keys)
+            made.update(values)
+        for trunk in sorted(set(self._trunks.values())):
+            made.update(self._vlans.array((trunk - 1) * _CELLS, _CELLS) if trunk * _CELLS <= self._vlans.max_entries else b"")
+        return made.digest()
 
     def _slot(self, trunk: int) -> list[tuple[int, int]]:
         """Every cell of a slot that points to a port, with its index. A slot beyond the map, as only a hand can have written, has none."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from l3ctl.errors import NetlinkFailed
-from l3ctl.kernel.sysctl import guard_interface
+from l3ctl.kernel.sysctl import Sysctls
 from l3ctl.lab.namespaces import Namespace
 from tests.netns.kernel_ports import Router, router_with
 
@@ -70,7 +70,7 @@ def test_guarding_sets_what_a_port_needs_and_nothing_else(router: Router) -> Non
     router.ip("link add eth1.11 type veth peer name q2")
     with router.namespace.entered():
         before, sibling = settings("eth1.11"), settings("p0")
-        changed = guard_interface("eth1.11")
+        changed = Sysctls().guard("eth1.11")
         after = settings("eth1.11")
         assert {name for name in before if before[name] != after[name]} == {
             "ipv6.addr_gen_mode",
@@ -86,8 +86,32 @@ def test_guarding_sets_what_a_port_needs_and_nothing_else(router: Router) -> Non
         }
         assert changed["net/ipv6/conf/eth1.11/accept_ra"] == before["ipv6.accept_ra"]
         assert len(changed) == 10
-        assert guard_interface("eth1.11") == {}
+        assert Sysctls().guard("eth1.11") == {}
         assert settings("p0") == sibling
+
+
+def test_what_was_before_is_restored_also_by_another_process_and_only_on_the_same_netdev(router: Router, tmp_path: Path) -> None:
+    router.ip("link add eth1.11 type veth peer name q2", "link add eth1.12 type veth peer name q3")
+    memory = tmp_path / "sysctls.json"
+    with router.namespace.entered():
+        names = ("eth1.11", "eth1.12")
+        Path("/proc/sys/net/ipv6/conf/eth1.11/accept_ra").write_text("2")
+        before = {name: settings(name) for name in names}
+        first = Sysctls(memory)
+        for name in names:
+            first.guard(name)
+        first.remember()
+        again = Sysctls(memory)  # an agent that starts anew finds them set, and what they were before is not forgotten
+        again.guard("eth1.11")
+        again.remember()
+        assert settings("eth1.11") != before["eth1.11"]
+        router.ip("link del eth1.12", "link add eth1.12 type veth peer name q3")
+        Path("/proc/sys/net/ipv6/conf/eth1.12/accept_ra").write_text("0")
+        made_anew = settings("eth1.12")
+        Sysctls(memory).restore()
+        assert settings("eth1.11") == before["eth1.11"]
+        assert settings("eth1.12") == made_anew
+    assert not memory.exists()
 
 
 @pytest.mark.parametrize("name", ["nowhere", "all", "default", "../lo"])
@@ -95,12 +119,12 @@ def test_what_is_no_interface_is_not_guarded(router: Router, name: str) -> None:
     with router.namespace.entered():
         before = settings("all"), settings("default")
         with pytest.raises(NetlinkFailed):
-            guard_interface(name)
+            Sysctls().guard(name)
         assert (settings("all"), settings("default")) == before
 
 
 def test_a_sysctl_that_cannot_be_written_is_named(router: Router) -> None:
-    program = "from l3ctl.kernel.sysctl import guard_interface; guard_interface('p0')"
+    program = "from l3ctl.kernel.sysctl import Sysctls; Sysctls().guard('p0')"
     mount = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys"
     script = f'{mount} && exec "{sys.executable}" -c "{program}"'
     done = subprocess.run(

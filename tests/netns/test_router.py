@@ -11,7 +11,7 @@ import selectors
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,7 @@ from l3ctl.diff import stage
 from l3ctl.kernel.events import Events
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import BgpSettings, Change, Host, Peer, Port, Settings, Verb, eui64_link_local
+from l3ctl.model import BgpSettings, Change, GatewayAddress, Host, Neighbour, Peer, Port, Route, Settings, Verb, eui64_link_local
 from l3ctl.router import Failed, Router
 from l3ctl.xdp.filter import Filter
 from l3ctl.xdp.libbpf import XDP_FLAGS_SKB_MODE, Link, Map
@@ -552,3 +552,113 @@ def test_states_tell_each_port_by_its_own_interface(bench: Bench) -> None:
     states = bench.router.states(None, links)
     assert states == {one.name: desired(one, links, SETTINGS) for one in (WEB1, DB1)}
     assert bench.router.states({"web1"}, links) == {"web1": states["web1"]}
+
+
+UPLINK = Neighbour("p2", IPv6Address("fe80::b1"), "02:00:00:00:00:b1")
+UPLINK4 = Neighbour("p2", IPv4Address("198.51.100.1"), "02:00:00:00:00:b1")
+COVER = (IPv6Network("2001:db8::/32"), IPv4Network("192.0.2.0/24"))
+
+
+def with_settings(bench: Bench, **changed: object) -> None:
+    bench.router.replace((WEB1, DB1), replace(SETTINGS, **changed))
+    assert bench.full_pass()[1] == []
+    assert bench.router.plan() == []
+
+
+def test_upstream_routers_are_permanent_neighbours_and_their_netdev_is_otherwise_left_alone(bench: Bench) -> None:
+    bench.ip("link set p2 addrgenmode eui64", "link set p2 down", "link set p2 up", "addr add 198.51.100.2/30 dev p2")
+    with bench.namespace.entered():
+        conf = Path("/proc/sys/net/ipv6/conf/p2")
+        before = {file.name: file.read_text() for file in conf.iterdir() if file.name != "stable_secret"}
+        with_settings(bench, uplinks=(UPLINK, UPLINK4))
+        assert {file.name: file.read_text() for file in conf.iterdir() if file.name != "stable_secret"} == before
+    assert "fe80::b1 lladdr 02:00:00:00:00:b1 PERMANENT proto 201" in bench.show("neigh", "show", "dev", "p2").replace("l3ctl", "201")
+    assert bench.show("-6", "addr", "show", "dev", "p2", "scope", "link") != ""
+    assert bench.attached() == {"p0", "p1"}
+
+    bench.events.read()
+    bench.ip("neigh del fe80::b1 dev p2", "link set p2 down", "link set p2 up")
+    bench.settle()
+    assert "02:00:00:00:00:b1 PERMANENT" in bench.show("neigh", "show", "fe80::b1", "dev", "p2")
+    with_settings(bench)
+    assert bench.leftovers("p2") == ""
+
+
+def test_a_neighbour_learned_on_an_uplink_gives_way_to_the_configured_one(bench: Bench) -> None:
+    bench.ip("neigh add fe80::b1 lladdr 02:00:00:00:00:66 dev p2 nud reachable")
+    with_settings(bench, uplinks=(UPLINK,))
+    assert "02:00:00:00:00:b1 PERMANENT" in bench.show("neigh", "show", "fe80::b1", "dev", "p2")
+
+
+def test_what_covers_the_hosts_is_a_blackhole_and_catches_who_is_not_there(bench: Bench) -> None:
+    bench.ip("route add 0.0.0.0/0 via inet6 fe80::b1 dev p2 onlink", "route add ::/0 via fe80::b1 dev p2 onlink")
+    with_settings(bench, blackholes=COVER)
+    assert "blackhole 192.0.2.0/24" in bench.show("route", "show", "proto", "201")
+    assert "blackhole 2001:db8::/32" in bench.show("-6", "route", "show", "proto", "201")
+    assert "dev p0" in bench.show("-6", "route", "get", "2001:db8:11::5")
+    bench.ip("link set q0 down")
+    bench.settle()
+    for family, address in (("-6", "2001:db8:11::5"), ("-4", "192.0.2.11")):
+        told = bench.namespace.run("ip", family, "route", "get", address, ok=(0, 1, 2))
+        assert "dev p2" not in told
+    bench.events.read()
+    for command in ("route del blackhole 192.0.2.0/24", "route del blackhole 2001:db8::/32"):
+        bench.ip(command)
+        bench.settle()
+    with_settings(bench)
+    assert "blackhole" not in bench.show("route", "show") + bench.show("-6", "route", "show")
+
+
+def test_what_is_anothers_gives_way_when_told_to(build: Callable[..., Bench]) -> None:
+    bench = build(WEB1)
+    bench.ip(
+        f"route add 2001:db8:11::/64 via fe80::9 dev p2 metric {METRIC_IPV6} proto 99",
+        f"neigh add 192.0.2.11 lladdr {FOREIGN_LLADDR} dev p0 nud permanent",
+        "addr add fe80::1/64 dev p0 nodad",
+    )
+    _, failed = bench.full_pass()
+    assert {type(one.change.item) for one in failed} == {Route, Neighbour, GatewayAddress}
+    assert all("stands in the way" in one.reason for one in failed)
+    bench.router.take_over = True
+    assert bench.full_pass()[1] == []
+    bench.router.take_over = False
+    bench.settle()
+    assert "proto 99" not in bench.show("-6", "route", "show") + bench.show("route", "show")
+    assert FOREIGN_LLADDR not in bench.show("neigh", "show", "dev", "p0")
+    assert bench.wished() == WEB_PREFIXES
+
+
+def test_a_pass_that_finds_nothing_new_sees_what_was_done_behind_its_back(bench: Bench) -> None:
+    """A look that nothing differs is a comparison of bytes; whatever is injured there, the bytes tell."""
+    assert bench.router.filter is not None
+    injuries = (
+        "neigh del {} dev p0",
+        "neigh replace {} lladdr 02:00:00:00:00:66 dev p0 nud permanent protocol 201",
+        "neigh replace {} lladdr 52:54:00:0a:00:0b dev p0 nud permanent protocol 3",
+        "route del 2001:db8:11::/64 metric 201",
+        "addr del fe80::1/64 dev p0",
+        "link set p0 address 02:00:00:00:00:77",
+        "link set p0 mtu 1000",
+    )
+    for injury in injuries:
+        assert bench.full_pass() == ([], [])
+        assert bench.full_pass() == ([], [])
+        bench.ip(injury.format(WEB.link_local))
+        made, failed = bench.full_pass()
+        assert made or failed, injury
+        if "mtu" in injury:
+            bench.ip("link set p0 mtu 1500")
+        if "protocol 3" in injury:
+            bench.ip(f"neigh del {WEB.link_local} dev p0")
+        bench.settle()
+    for name in ("ports", "hosts", "gateways", "prefixes"):
+        assert bench.full_pass() == ([], [])
+        assert bench.full_pass() == ([], [])
+        pinned = Map.open(bench.pins / f"map-{name}")
+        key = (1).to_bytes(4, "little") if name == "ports" else next(pinned.items())[0]
+        if name == "ports":
+            pinned.update(key, bytes(pinned.value_size))
+        else:
+            pinned.delete(key)
+        assert bench.full_pass()[0], name
+        bench.settle()

@@ -135,7 +135,7 @@ def test_peers_and_their_next_hops() -> None:
         ),
         (
             "router: true\ninventory: {file: x}\n",
-            ["l3ctl.yaml:1:9: 'router' must be 1 to 63 letters, digits, or any of . _ : -, found true"],
+            ["l3ctl.yaml:1:9: 'router' must be 1 to 63 letters, digits, or any of . _ : -, and begin with a letter or digit, found true"],
         ),
         (SMALLEST + "gaurd: {}\n", ["l3ctl.yaml:3:1: unknown key 'gaurd'; did you mean 'guard'?"]),
         (SMALLEST + "guard: {mod: audit}\n", ["l3ctl.yaml:3:9: unknown key 'mod' in guard; did you mean 'mode'?"]),

@@ -17,7 +17,7 @@ BACKENDS = {"kernel", "xdp", "bgp"}
 LAYERS = (
     {"cli"},
     {"lab"},
-    {"agent"},
+    {"agent", "release"},
     {"status"},
     {"router", "violations"},
     {"control", "site", "lock"},

@@ -130,7 +130,7 @@ def test_nothing_to_install_is_no_error() -> None:
         ),
         (
             "ports: [{name: a b, interface: b, mac: 5254.0010.0011}]",
-            ["1:16: 'name' must be 1 to 63 letters, digits, or any of . _ : -, found 'a b'"],
+            ["1:16: 'name' must be 1 to 63 letters, digits, or any of . _ : -, and begin with a letter or digit, found 'a b'"],
         ),
         ("ports: [{name: a, interface: b, hosts: []}]", ["1:40: port 'a' has no host; list one, or remove the port"]),
         ("ports: [{name: a, interface: b}]", ["1:9: port 'a' has no host; add 'mac' or 'hosts'"]),

@@ -57,7 +57,7 @@ def test_asking_for_and_removing_a_neighbour_name_its_address_and_interface_only
 @given(ROUTE, IFINDEX)
 def test_a_route_is_a_unicast_route_of_the_main_table_and_ours(route: Route, ifindex: int) -> None:
     message = routes.pack_add(route, ifindex)
-    assert routes.parse(message.payload) == (route.prefix, route.metric, 201, ((ifindex, route.next_hop),))
+    assert routes.parse(message.payload) == (route.prefix, route.metric, 201, ((ifindex, route.next_hop),), False)
     assert routes.protocol_of(message.payload) == 201
     assert routes.length_of(message.payload) == route.prefix.prefixlen
     theirs = decoded(rtmsg, message)
@@ -109,7 +109,7 @@ def test_every_path_of_a_multipath_route_is_read() -> None:
     source["attrs"] = [("RTA_DST", "2001:db8::"), ("RTA_PRIORITY", 201), ("RTA_MULTIPATH", hops)]
     source.encode()
     entry = routes.parse(bytes(source.data)[wire.HEADER.size :])
-    assert entry == (IPv6Network("2001:db8::/64"), 201, 201, ((3, IPv6Address("fe80::3")), (7, IPv6Address("fe80::7"))))
+    assert entry == (IPv6Network("2001:db8::/64"), 201, 201, ((3, IPv6Address("fe80::3")), (7, IPv6Address("fe80::7"))), False)
 
 
 @pytest.mark.parametrize(

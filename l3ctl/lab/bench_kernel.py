@@ -1,0 +1,199 @@
+"""What programming and comparing the kernel's tables costs, beside iproute2 doing the same in turn in one run.
+
+Everything happens in a fresh namespace for each measurement: a table's size is part of what an entry costs.
+"""
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from math import log
+from pathlib import Path
+
+from l3ctl.desired import METRIC_IPV6, route_metric
+from l3ctl.errors import LabFailed
+from l3ctl.kernel.tables import Kernel
+from l3ctl.lab.bench_row import Row, row_of
+from l3ctl.lab.machine import found
+from l3ctl.lab.namespaces import Namespace, run
+from l3ctl.model import Change, Host, Item, Neighbour, Port, Route, Settings, Verb
+from l3ctl.router import Router
+from l3ctl.xdp.filter import Filter
+
+_NEXT_HOP = IPv6Address("fe80::5")
+_PREFIXES = IPv6Address("2001:db8::")
+_ADDRESSES = IPv4Address("10.0.0.0")
+"""far from the host's own, and in a namespace of its own"""
+_SCALE = (1_000, 10_000, 100_000)
+
+
+def _lladdr(number: int) -> str:
+    return (b"\x52\x54" + number.to_bytes(4)).hex(":")
+
+
+def _link_local(number: int) -> IPv6Address:
+    return IPv6Address((0xFE80 << 112) + (1 << 32) + number)
+
+
+def _neighbours(count: int) -> list[Item]:
+    return [Neighbour("p0", _link_local(number), _lladdr(number)) for number in range(count)]
+
+
+def _routes6(count: int) -> list[Item]:
+    return [Route("p0", IPv6Network(((int(_PREFIXES) + (number << 64)), 64)), _NEXT_HOP, METRIC_IPV6) for number in range(count)]
+
+
+def _routes4(count: int) -> list[Item]:
+    prefixes = (IPv4Network(_ADDRESSES + number) for number in range(count))
+    return [Route("p0", prefix, _NEXT_HOP, route_metric(prefix)) for prefix in prefixes]
+
+
+def _command(item: Item) -> str:
+    """The same as `ip -batch` takes it."""
+    if isinstance(item, Neighbour):
+        return f"neigh add {item.address} lladdr {item.lladdr} dev {item.interface} nud permanent protocol 201"
+    assert isinstance(item, Route)
+    return f"route add {item.prefix} via {item.next_hop} dev {item.interface} metric {item.metric} protocol 201"
+
+
+@contextmanager
+def _namespace() -> Iterator[Namespace]:
+    inside = Namespace(f"l3bench{os.getpid()}")
+    inside.add()
+    try:
+        inside.ip("link add p0 type veth peer name q0", *(f"link set {end} addrgenmode none up" for end in ("p0", "q0")))
+        yield inside
+    finally:
+        inside.remove()
+
+
+def _ours(items: Sequence[Item]) -> float:
+    """Seconds that l3ctl takes for them, in a fresh namespace."""
+    with _namespace() as inside, inside.entered(), Kernel() as kernel:
+        changes = [Change("bench", Verb.ADD, item) for item in items]
+        began = time.perf_counter()
+        failures = kernel.apply(changes)
+        took = time.perf_counter() - began
+        if failures:
+            raise LabFailed(f"{failures[0].change}: {failures[0].reason}")
+    return took
+
+
+def _theirs(batch: Path) -> float:
+    """Seconds that `ip -batch` takes."""
+    with _namespace() as inside:
+        began = time.perf_counter()
+        run("ip", "-n", inside.name, "-batch", str(batch))
+        return time.perf_counter() - began
+
+
+def _beside_ip(name: str, items: Sequence[Item], repeats: int, folder: Path) -> Row:
+    batch = folder / name
+    batch.write_text("".join(f"{_command(item)}\n" for item in items))
+    pairs = [(_ours(items), _theirs(batch)) for _ in range(repeats)]
+    return row_of(name, "s", "ip -batch", pairs)
+
+
+def _beside_one_metric(name: str, count: int, repeats: int) -> Row:
+    """IPv4 routes through an IPv6 next hop, each with its own metric, and all with one: quadratic in the kernel for each device."""
+    own = _routes4(count)
+    alike: list[Item] = [Route(item.interface, item.prefix, item.next_hop, 201) for item in own if isinstance(item, Route)]
+    return row_of(name, "s", "one metric for all", [(_ours(own), _ours(alike)) for _ in range(repeats)])
+
+
+def _growth(name: str, make: Callable[[int], list[Item]], repeats: int) -> Row:
+    """How the cost grows with the number: the slope of its logarithm, 1 being linear. Beside that of ten times as many, ten times."""
+    pairs = []
+    for _ in range(repeats):
+        costs = [min(_ours(make(count)) for _ in range(2)) for count in _SCALE]
+        pairs.append((log(costs[-1] / costs[0]) / log(_SCALE[-1] / _SCALE[0]), 1.0))
+    return row_of(name, "exponent", "linear", pairs)
+
+
+class _Crowd:
+    """A router with many ports in order: netdevs with carrier, neighbours, routes of both families, and the filter's records."""
+
+    def __init__(self, count: int, folder: Path) -> None:
+        self._inside, self._far = Namespace(f"l3bench{os.getpid()}"), Namespace(f"l3bench{os.getpid()}f")
+        self._folder = folder
+        self._count = count
+
+    def __enter__(self) -> Router:
+        for one in (self._inside, self._far):
+            one.add()
+        # Many VLANs of a few trunks, as on a router with many ports: the filter is on the trunks, layer 3 on netdevs of its own.
+        trunks = [f"t{number}" for number in range(-(-self._count // 4000))]
+        pairs = [*(f"p{number}" for number in range(self._count)), *trunks]
+        self._inside.ip(
+            *(f"link add {name} type veth peer name {name} netns {self._far.name}" for name in pairs),
+            *(f"link set {name} addrgenmode none up" for name in pairs),
+        )
+        self._far.ip(*(f"link set {name} addrgenmode none up" for name in pairs))
+        hosts = (
+            Host(_lladdr(number), _link_local(number), (IPv6Network((int(_PREFIXES) + (number << 64), 64)),), (_ADDRESSES + number,))
+            for number in range(self._count)
+        )
+        ports = [
+            Port(f"port{number}", f"p{number}", trunks[number // 4000], 1 + number % 4000, (host,)) for number, host in enumerate(hosts)
+        ]
+        with self._inside.entered():
+            self._kernel = Kernel()
+            filter_ = Filter(self._folder / "bpf")
+            filter_.open(source_guard=False)
+            router = Router(ports, Settings((IPv6Address("fe80::1"),), (IPv4Address("198.51.100.1"),)), self._kernel, filter_, None)
+            _, failed = router.full_pass()
+        if failed:
+            raise LabFailed(f"{failed[0].change}: {failed[0].reason}")
+        self._filter = filter_
+        return router
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(AttributeError):
+            with self._inside.entered():
+                self._filter.detach()
+            self._kernel.close()
+        for one in (self._inside, self._far):
+            one.remove()
+        subprocess.run(["umount", str(self._folder / "bpf")], capture_output=True, check=False)
+
+    def shown(self) -> float:
+        """Seconds that iproute2 takes to show the neighbours and routes; it looks at neither the filter nor the links."""
+        began = time.perf_counter()
+        for words in (("neigh",), ("-6", "route"), ("route",)):
+            with Path(os.devnull).open("w") as nothing:
+                subprocess.run([found("ip"), "-n", self._inside.name, *words, "show"], stdout=nothing, check=True)
+        return time.perf_counter() - began
+
+    def compared(self, router: Router) -> float:
+        """Seconds of a full comparison that finds nothing to do."""
+        with self._inside.entered():
+            began = time.perf_counter()
+            changes, _ = router.full_pass()
+            took = time.perf_counter() - began
+        if changes:
+            raise LabFailed(f"{len(changes)} changes where there should be none: {changes[0]}")
+        return took
+
+
+def _comparison(count: int, repeats: int, folder: Path) -> Row:
+    crowd = _Crowd(count, folder)
+    with crowd as router:
+        crowd.compared(router)
+        pairs = [(crowd.compared(router), crowd.shown()) for _ in range(repeats)]
+    return row_of("noop-10k", "s", "ip neigh show, ip -6 route show, ip route show", pairs)
+
+
+def bench_kernel(repeats: int, share: float = 1.0) -> Iterator[Row]:
+    """Every row; of less than all entries where `share` is less than 1."""
+    with tempfile.TemporaryDirectory(prefix="l3bench") as name:
+        folder = Path(name)
+        yield _beside_ip("neighbours-100k", _neighbours(int(100_000 * share)), repeats, folder)
+        yield _beside_ip("routes6-100k", _routes6(int(100_000 * share)), repeats, folder)
+        yield _beside_one_metric("routes4-20k", int(20_000 * share), repeats)
+        yield _comparison(int(10_000 * share), repeats, folder)
+        if share == 1.0:
+            yield _growth("neighbours-growth", _neighbours, repeats)
+            yield _growth("routes6-growth", _routes6, repeats)
