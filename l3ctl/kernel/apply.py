@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import Generic, TypeVar, cast
 
 from l3ctl.kernel import addresses, neighbours, routes
+from l3ctl.kernel.bulk import uniform_neighbours, uniform_routes
 from l3ctl.kernel.found import ASKED_SINGLY, Names, describe_neighbour, describe_route, routes_of
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.wire import PROTOCOL, Message, Refusal
@@ -22,6 +23,8 @@ E = TypeVar("E", bound=Entry)
 
 Reasons = dict[int, str]
 """position of the change -> why it failed"""
+_MANY = 64
+"""additions of one kind in a row that are worth being packed together"""
 _GONE = frozenset({errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.EADDRNOTAVAIL})
 
 
@@ -50,6 +53,52 @@ def apply(kernel: NetlinkSocket, changes: Sequence[Change], *, take_over: bool =
         NetlinkFailed: the kernel did not answer; what has been done is unknown.
     """
     reasons: Reasons = {}
+    begins = 0
+    for added, grouped in groupby(changes, key=_added):
+        run = list(grouped)
+        failed = (_add_many if added and len(run) >= _MANY else _apply_few)(kernel, run, take_over)
+        reasons |= {begins + position: reason for position, reason in failed.items()}
+        begins += len(run)
+    return [Failure(changes[position], reasons[position]) for position in sorted(reasons)]
+
+
+def _added(change: Change) -> type[Neighbour] | type[Route] | None:
+    """What can be added by the thousand."""
+    if change.verb is Verb.ADD:
+        return Route if isinstance(change.item, Route) else Neighbour if isinstance(change.item, Neighbour) else None
+    return None
+
+
+def _add_many(kernel: NetlinkSocket, run: Sequence[Change], take_over: bool) -> Reasons:
+    """Additions of one kind, in whatever order: packed together, and taken one by one only where the kernel refuses."""
+    entries = [cast(Neighbour | Route, change.item) for change in run]
+    indexes = {name: kernel.index_of(name) if name else 0 for name in {entry.interface for entry in entries}}
+    reasons = {position: _missing(entry) for position, entry in enumerate(entries) if indexes[entry.interface] is None}
+    positions = [position for position in range(len(run)) if position not in reasons] if reasons else range(len(run))
+    items = [entries[position] for position in positions]
+    ifindexes = [cast(int, indexes[item.interface]) for item in items]
+    added = _added(run[0])
+    if added is Route:
+        groups = uniform_routes(cast(list[Route], items), ifindexes)
+    else:
+        groups = uniform_neighbours(cast(list[Neighbour], items), ifindexes)
+    blocked: list[_Step[Neighbour | Route]] = []
+    for place, why in sorted(kernel.bulk(groups).items()):
+        if why.errno == errno.EEXIST:
+            blocked.append(_Step(positions[place], False, items[place], ifindexes[place]))
+        else:
+            reasons[positions[place]] = _say(why)
+    if added is Route:
+        return reasons | _make_way_for_routes(kernel, cast(list[_Step[Route]], blocked), take_over)
+    return reasons | _make_way_for_neighbours(kernel, cast(list[_Step[Neighbour]], blocked), take_over)
+
+
+def _missing(item: Entry) -> str:
+    return f"there is no interface {item.interface}"
+
+
+def _apply_few(kernel: NetlinkSocket, changes: Sequence[Change], take_over: bool) -> Reasons:
+    reasons: Reasons = {}
     steps = list(_steps(kernel, changes, reasons))
     for (kind, removes), grouped in groupby(steps, key=_run_of):
         run = list(grouped)
@@ -65,7 +114,7 @@ def apply(kernel: NetlinkSocket, changes: Sequence[Change], *, take_over: bool =
             failed = _add_addresses(kernel, cast(list[_Step[GatewayAddress]], run), take_over)
         for position, reason in failed.items():
             reasons.setdefault(position, reason)
-    return [Failure(changes[position], reasons[position]) for position in sorted(reasons)]
+    return reasons
 
 
 def _run_of(step: _Step[Entry]) -> tuple[type[Entry], bool]:
@@ -90,7 +139,7 @@ def _steps(kernel: NetlinkSocket, changes: Sequence[Change], reasons: Reasons) -
         if change.verb is Verb.REMOVE:
             continue
         if (ifindex := index_of(change.item)) is None:
-            reasons[position] = f"there is no interface {change.item.interface}"
+            reasons[position] = _missing(change.item)
         else:
             yield _Step(position, False, change.item, ifindex)
 
@@ -120,6 +169,12 @@ def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]], take_over:
             blocked.append(step)
         else:
             reasons[step.position] = _say(why)
+    return reasons | _make_way_for_routes(kernel, blocked, take_over)
+
+
+def _make_way_for_routes(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]], take_over: bool) -> Reasons:
+    """Look at what stands where these were to go: they themselves, or what is in their way."""
+    reasons: Reasons = {}
     taking: list[_Step[Route]] = []
     if blocked:
         names = Names(kernel)
@@ -168,6 +223,11 @@ def _add_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]], take
     A learned entry is what the billed one is there to displace. Trying first costs nothing where nothing is, which is the bulk case.
     """
     reasons, blocked = _try(kernel, run, (neighbours.pack_add(step.item, step.ifindex, replace=False) for step in run))
+    return reasons | _make_way_for_neighbours(kernel, blocked, take_over)
+
+
+def _make_way_for_neighbours(kernel: NetlinkSocket, blocked: Sequence[_Step[Neighbour]], take_over: bool) -> Reasons:
+    reasons: Reasons = {}
     overwriting: list[_Step[Neighbour]] = []
     answers = kernel.ask([neighbours.pack_ask(step.item, step.ifindex) for step in blocked])
     for step, answer in zip(blocked, answers, strict=True):

@@ -48,6 +48,12 @@ def pack_add(neighbour: Neighbour, ifindex: int, *, replace: bool) -> Message:
     return Message(RTM_NEWNEIGH, NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL), payload)
 
 
+def columns(like: Neighbour) -> dict[str, tuple[int, int]]:
+    """Offset and width, in the payload of `pack_add`, of what differs between neighbours of one family."""
+    width = len(like.address.packed)
+    return {"ifindex": (4, 4), "address": (16, width), "lladdr": (20 + width, 6)}
+
+
 def pack_remove(neighbour: Neighbour, ifindex: int) -> Message:
     """Delete the entry of this address, whosever it is: the kernel matches neither protocol nor MAC. Ask first."""
     return Message(RTM_DELNEIGH, 0, _key(neighbour.address, ifindex))

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import NoReturn, Self, TypeVar
 
 from l3ctl.errors import NetlinkFailed
+from l3ctl.kernel.bulk import Uniform
 from l3ctl.kernel.wire import (
     HEADER,
     NLM_F_ACK,
@@ -101,6 +102,20 @@ class NetlinkSocket:
                 refused[index] = why
         return refused
 
+    def bulk(self, groups: Iterable[Uniform]) -> dict[int, Refusal]:
+        """As `batch`, of groups of requests that are alike: those that the kernel refused, by the place they came from."""
+        refused: dict[int, Refusal] = {}
+        for group in groups:
+            total = len(group.places)
+            for start in range(0, total, self._per_send):
+                stop = min(start + self._per_send, total)
+                first = self._next_sequences(stop - start)
+                self._send(group.pack(start, stop, first))
+                for number, received in self._answers(first, stop - start - 1):
+                    if received.type == NLMSG_ERROR and (why := refusal(received)):
+                        refused[group.places[start + number]] = why
+        return refused
+
     def ask(self, messages: Sequence[Message]) -> list[bytes | Refusal]:
         """Send requests for one object each; the object, or why there is none, in the order of the requests."""
         answers: list[bytes | Refusal] = [Refusal(errno.ENODATA, "no answer")] * len(messages)
@@ -123,14 +138,19 @@ class NetlinkSocket:
                 parts.append(HEADER.pack(HEADER.size + len(payload), kind, flags, (first + number) & 0xFFFFFFFF, 0))
                 parts.append(payload)
             self._send(b"".join(parts))
-            done = False
-            while not done:
-                for received in self._receive():
-                    number = (received.sequence - first) & 0xFFFFFFFF
-                    if number <= last:
-                        yield start + number, received
-                        done = done or (number == last and received.type == NLMSG_ERROR)
+            for number, received in self._answers(first, last):
+                yield start + number, received
             start += len(chunk)
+
+    def _answers(self, first: int, last: int) -> Iterator[tuple[int, Received]]:
+        """What the kernel says to the requests numbered from `first`, by their place among them, until that at `last` is acknowledged."""
+        done = False
+        while not done:
+            for received in self._receive():
+                number = (received.sequence - first) & 0xFFFFFFFF
+                if number <= last:
+                    yield number, received
+                    done = done or (number == last and received.type == NLMSG_ERROR)
 
     def dump(self, request: Message, parse: Callable[[bytes], T | None]) -> list[T]:
         """What ``parse`` makes of every object of a dump, without the Nones.
@@ -175,7 +195,7 @@ class NetlinkSocket:
         self._sequence = (first + count) & 0xFFFFFFFF
         return first
 
-    def _send(self, raw: bytes) -> None:
+    def _send(self, raw: bytes | bytearray) -> None:
         try:
             self._socket.send(raw)
         except OSError as error:

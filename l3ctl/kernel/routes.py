@@ -53,6 +53,20 @@ def pack_add(route: Route, ifindex: int) -> Message:
     return Message(RTM_NEWROUTE, NLM_F_CREATE | (NLM_F_APPEND if on_link else NLM_F_EXCL), _route(route, ifindex))
 
 
+def columns(like: Route) -> dict[str, tuple[int, int]]:
+    """Offset and width, in the payload of `pack_add`, of what differs between routes of one family, with or without a next hop."""
+    width = len(like.prefix.network_address.packed)
+    after = _RTMSG.size + 4 + width  # RTA_DST comes first
+    always = {"length": (1, 1), "destination": (_RTMSG.size + 4, width)}
+    if not like.interface:
+        return {**always, "metric": (after + 4, 4)}
+    if like.next_hop is None:
+        return {**always, "ifindex": (after + 4, 4), "metric": (after + 12, 4)}
+    at = after + (4 if width == 16 else 6)  # RTA_GATEWAY, or RTA_VIA, which names the family before the address
+    behind = after + (20 if width == 16 else 24)
+    return {**always, "next_hop": (at, 16), "ifindex": (behind + 4, 4), "metric": (behind + 12, 4)}
+
+
 def pack_replace(route: Route, ifindex: int) -> Message:
     """Ours in the place of whatever has its prefix and metric."""
     return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, _route(route, ifindex))

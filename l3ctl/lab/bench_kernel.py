@@ -48,7 +48,7 @@ def _routes6(count: int) -> list[Item]:
 
 def _routes4(count: int) -> list[Item]:
     prefixes = (IPv4Network(_ADDRESSES + number) for number in range(count))
-    return [Route("p0", prefix, _NEXT_HOP, route_metric(prefix)) for prefix in prefixes]
+    return [Route("p0", prefix, _link_local(number), route_metric(prefix)) for number, prefix in enumerate(prefixes)]
 
 
 def _command(item: Item) -> str:
