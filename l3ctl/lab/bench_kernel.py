@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from math import log
 from pathlib import Path
@@ -17,9 +17,10 @@ from l3ctl.desired import METRIC_IPV6, route_metric
 from l3ctl.errors import LabFailed
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.bench_row import Row, row_of
+from l3ctl.lab.crowd import Crowd, link_local_of, lladdr_of
 from l3ctl.lab.machine import found
 from l3ctl.lab.namespaces import Namespace, run
-from l3ctl.model import Change, Host, Item, Neighbour, Port, Route, Settings, Verb
+from l3ctl.model import Change, Item, Neighbour, Route, Verb
 from l3ctl.router import Router
 from l3ctl.xdp.filter import Filter
 
@@ -30,16 +31,8 @@ _ADDRESSES = IPv4Address("10.0.0.0")
 _SCALE = (1_000, 10_000, 100_000)
 
 
-def _lladdr(number: int) -> str:
-    return (b"\x52\x54" + number.to_bytes(4)).hex(":")
-
-
-def _link_local(number: int) -> IPv6Address:
-    return IPv6Address((0xFE80 << 112) + (1 << 32) + number)
-
-
 def _neighbours(count: int) -> list[Item]:
-    return [Neighbour("p0", _link_local(number), _lladdr(number)) for number in range(count)]
+    return [Neighbour("p0", link_local_of(number), lladdr_of(number)) for number in range(count)]
 
 
 def _routes6(count: int) -> list[Item]:
@@ -48,7 +41,7 @@ def _routes6(count: int) -> list[Item]:
 
 def _routes4(count: int) -> list[Item]:
     prefixes = (IPv4Network(_ADDRESSES + number) for number in range(count))
-    return [Route("p0", prefix, _link_local(number), route_metric(prefix)) for number, prefix in enumerate(prefixes)]
+    return [Route("p0", prefix, link_local_of(number), route_metric(prefix)) for number, prefix in enumerate(prefixes)]
 
 
 def _command(item: Item) -> str:
@@ -113,76 +106,36 @@ def _growth(name: str, make: Callable[[int], list[Item]], repeats: int) -> Row:
     return row_of(name, "exponent", "linear", pairs)
 
 
-class _Crowd:
-    """A router with many ports in order: netdevs with carrier, neighbours, routes of both families, and the filter's records."""
+def _shown(inside: Namespace) -> float:
+    """Seconds that iproute2 takes to show the neighbours and routes; it looks at neither the filter nor the links."""
+    began = time.perf_counter()
+    for words in (("neigh",), ("-6", "route"), ("route",)):
+        with Path(os.devnull).open("w") as nothing:
+            subprocess.run([found("ip"), "-n", inside.name, *words, "show"], stdout=nothing, check=True)
+    return time.perf_counter() - began
 
-    def __init__(self, count: int, folder: Path) -> None:
-        self._inside, self._far = Namespace(f"l3bench{os.getpid()}"), Namespace(f"l3bench{os.getpid()}f")
-        self._folder = folder
-        self._count = count
 
-    def __enter__(self) -> Router:
-        for one in (self._inside, self._far):
-            one.add()
-        # Many VLANs of a few trunks, as on a router with many ports: the filter is on the trunks, layer 3 on netdevs of its own.
-        trunks = [f"t{number}" for number in range(-(-self._count // 4000))]
-        pairs = [*(f"p{number}" for number in range(self._count)), *trunks]
-        self._inside.ip(
-            *(f"link add {name} type veth peer name {name} netns {self._far.name}" for name in pairs),
-            *(f"link set {name} addrgenmode none up" for name in pairs),
-        )
-        self._far.ip(*(f"link set {name} addrgenmode none up" for name in pairs))
-        hosts = (
-            Host(_lladdr(number), _link_local(number), (IPv6Network((int(_PREFIXES) + (number << 64), 64)),), (_ADDRESSES + number,))
-            for number in range(self._count)
-        )
-        ports = [
-            Port(f"port{number}", f"p{number}", trunks[number // 4000], 1 + number % 4000, (host,)) for number, host in enumerate(hosts)
-        ]
-        with self._inside.entered():
-            self._kernel = Kernel()
-            filter_ = Filter(self._folder / "bpf")
-            filter_.open(source_guard=False)
-            router = Router(ports, Settings((IPv6Address("fe80::1"),), (IPv4Address("198.51.100.1"),)), self._kernel, filter_, None)
-            _, failed = router.full_pass()
+def _compared(router: Router) -> float:
+    """Seconds of a full comparison that finds nothing to do."""
+    began = time.perf_counter()
+    changes, _ = router.full_pass()
+    took = time.perf_counter() - began
+    if changes:
+        raise LabFailed(f"{len(changes)} changes where there should be none: {changes[0]}")
+    return took
+
+
+def _comparison(count: int, repeats: int) -> Row:
+    with Crowd(f"l3bench{os.getpid()}", count) as crowd, crowd.router.entered(), Kernel() as kernel:
+        filter_ = Filter(crowd.run_dir / "bpf")
+        filter_.open(source_guard=False)
+        router = Router(crowd.ports, crowd.settings, kernel, filter_, None)
+        _, failed = router.full_pass()
         if failed:
             raise LabFailed(f"{failed[0].change}: {failed[0].reason}")
-        self._filter = filter_
-        return router
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(AttributeError):
-            with self._inside.entered():
-                self._filter.detach()
-            self._kernel.close()
-        for one in (self._inside, self._far):
-            one.remove()
-        subprocess.run(["umount", str(self._folder / "bpf")], capture_output=True, check=False)
-
-    def shown(self) -> float:
-        """Seconds that iproute2 takes to show the neighbours and routes; it looks at neither the filter nor the links."""
-        began = time.perf_counter()
-        for words in (("neigh",), ("-6", "route"), ("route",)):
-            with Path(os.devnull).open("w") as nothing:
-                subprocess.run([found("ip"), "-n", self._inside.name, *words, "show"], stdout=nothing, check=True)
-        return time.perf_counter() - began
-
-    def compared(self, router: Router) -> float:
-        """Seconds of a full comparison that finds nothing to do."""
-        with self._inside.entered():
-            began = time.perf_counter()
-            changes, _ = router.full_pass()
-            took = time.perf_counter() - began
-        if changes:
-            raise LabFailed(f"{len(changes)} changes where there should be none: {changes[0]}")
-        return took
-
-
-def _comparison(count: int, repeats: int, folder: Path) -> Row:
-    crowd = _Crowd(count, folder)
-    with crowd as router:
-        crowd.compared(router)
-        pairs = [(crowd.compared(router), crowd.shown()) for _ in range(repeats)]
+        _compared(router)
+        pairs = [(_compared(router), _shown(crowd.router)) for _ in range(repeats)]
+        filter_.detach()
     return row_of("noop-10k", "s", "ip neigh show, ip -6 route show, ip route show", pairs)
 
 
@@ -193,7 +146,7 @@ def bench_kernel(repeats: int, share: float = 1.0) -> Iterator[Row]:
         yield _beside_ip("neighbours-100k", _neighbours(int(100_000 * share)), repeats, folder)
         yield _beside_ip("routes6-100k", _routes6(int(100_000 * share)), repeats, folder)
         yield _beside_one_metric("routes4-20k", int(20_000 * share), repeats)
-        yield _comparison(int(10_000 * share), repeats, folder)
+        yield _comparison(int(10_000 * share), repeats)
         if share == 1.0:
             yield _growth("neighbours-growth", _neighbours, repeats)
             yield _growth("routes6-growth", _routes6, repeats)
