@@ -8,7 +8,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from l3ctl import __version__
@@ -21,8 +21,9 @@ from l3ctl.kernel.tables import Kernel
 from l3ctl.lock import Lock
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change
-from l3ctl.router import ORPHAN, Failed, Router, reason_of
-from l3ctl.site import Site, load_site
+from l3ctl.present import ORPHAN
+from l3ctl.router import Failed, Router, reason_of
+from l3ctl.site import Site, load_site_apart
 from l3ctl.status import status
 from l3ctl.violations import Violations
 from l3ctl.xdp.filter import Filter
@@ -155,7 +156,7 @@ class Agent:
 
     def _look_again(self, ports: Collection[str]) -> None:
         if ports:
-            self._account(ports, lambda: self._router.look_again(ports))
+            self._account(ports, lambda: iter([self._router.look_again(ports)]))
 
     def _pass_soon(self) -> bool:
         """After an overrun: a full pass at once, unless one has just ended. A storm leaves time for everything else, also in the log."""
@@ -168,10 +169,11 @@ class Agent:
             self._full_pass()
         return due
 
-    def _full_pass(self) -> list[Change]:
+    def _full_pass(self, *, asked: bool = False) -> list[Change]:
+        """`asked`: somebody waits for the changes; else they are told one by one, and forgotten."""
         began = time.monotonic()
         self._next_pass = began + self._site.config.full_pass
-        made = self._account(None, self._router.full_pass)
+        made = self._account(None, self._router.put_right, keep=asked)
         now = time.monotonic()
         self._rested = now + max(TICK, now - began)
         if made is None:
@@ -183,25 +185,31 @@ class Agent:
             self._speaker.complete()
         return made
 
-    def _account(self, ports: Collection[str] | None, work: Callable[[], tuple[list[Change], list[Failed]]]) -> list[Change] | None:
-        """Do the work on these ports, or on all, and tell what came of it: the changes made, or None where it broke off.
+    def _account(
+        self, ports: Collection[str] | None, work: Callable[[], Iterator[tuple[list[Change], list[Failed]]]], *, keep: bool = False
+    ) -> list[Change] | None:
+        """Do the work on these ports, or on all, and tell what came of it, step by step: the changes made, if they are to be kept.
 
-        A port where something failed is looked at again each tick, and told about once.
+        None where it broke off. A port where something failed is looked at again each tick, and told about once.
         """
+        kept: list[Change] = []
+        failed: list[Failed] = []
         try:
-            made, failed = work()
+            for made, not_made in work():
+                for change in made:
+                    if not isinstance(change.item, Announcement):  # those are told when ExaBGP has taken them
+                        event(change.verb, port=change.port, item=change.item)
+                kept += made if keep else ()
+                failed += not_made
         except L3ctlError as error:
             self._stumble(error)
             return None
-        for change in made:
-            if not isinstance(change.item, Announcement):  # those are told when ExaBGP has taken them
-                event(change.verb, port=change.port, item=change.item)
         for name in list(self._failed) if ports is None else ports:
             self._failed.pop(name, None)
         for failure in failed:
             self._failed.setdefault(failure.change.port, []).append(failure)
         self._tell_failures()
-        return made
+        return kept
 
     def _stumble(self, error: L3ctlError) -> None:
         """Work broke off, and what it came to is unknown: look at everything, and tell only once."""
@@ -223,7 +231,7 @@ class Agent:
     def _reload(self) -> list[Change]:
         """Another configuration and inventory, if they are good ones; else all stays as it was. The changes made."""
         try:
-            site = load_site(self._site.path)
+            site = load_site_apart(self._site.path)
             if fixed := self._site.fixed_differences(site):
                 mend = "restart the agent: what is installed stays meanwhile"
                 raise BadInput([Problem(str(site.path), f"a running agent cannot change {' and '.join(fixed)}", mend)])
@@ -238,7 +246,7 @@ class Agent:
         self._site = site
         self._billing = Billing(site.ports, site.config.gateways)
         self._router.replace(site.ports, site.config.settings())
-        return self._full_pass()
+        return self._full_pass(asked=True)
 
     def _answer(self, asked: dict[str, Any]) -> Answer:
         match asked.get("command"):
@@ -259,7 +267,7 @@ class Agent:
         always = self._router.take_over
         self._router.take_over = always or take_over
         try:
-            changes = self._full_pass() if self._has(fingerprint) else self._reload()
+            changes = self._full_pass(asked=True) if self._has(fingerprint) else self._reload()
         finally:
             self._router.take_over = always
         return {"changes": as_json(changes), "failed": self._failures()}
@@ -275,7 +283,7 @@ class Agent:
         """What differs from what the asker has read, which may be newer than what we have."""
         if self._has(fingerprint):
             return self._router.plan()
-        site = load_site(self._site.path)
+        site = load_site_apart(self._site.path)
         if fingerprint != site.fingerprint():
             raise BadInput([Problem(str(site.path), "the running agent reads this file, which says otherwise", "ask with --config")])
         return self._router.preview(site.ports, site.config.settings())

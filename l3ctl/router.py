@@ -3,22 +3,18 @@
 Keeps the promise of `diff` when steps fail: what depends on a failed step is held back, and what was announced on its strength withdrawn.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network
 from itertools import groupby
-from typing import TypeVar
 
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.desired import desired, desired_beside, desired_policy
-from l3ctl.diff import diff_all, goes, lacks_ground, stage
+from l3ctl.diff import diff_all, goes, in_order, lacks_ground, stage
 from l3ctl.errors import L3ctlError
-from l3ctl.kernel.found import Look
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import (
     Announcement,
     Change,
-    GatewayAddress,
     LinkFacts,
     Neighbour,
     Port,
@@ -28,15 +24,11 @@ from l3ctl.model import (
     Settings,
     Verb,
 )
+from l3ctl.present import AT_ONCE, ORPHAN, Present
 from l3ctl.xdp.filter import Filter
 
-ORPHAN = "-"
-"""begins the name under which stands what is ours on a netdev that is no port's: an uplink's neighbours, and what is left there and goes.
-Alone it is for what is on no netdev, blackholes. No port's name begins so."""
 _UNLOOKED_AT = 20
 """full passes in a row, at most, that do no more than see that nothing has changed"""
-
-E = TypeVar("E", GatewayAddress, Neighbour, Route)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +46,9 @@ class Router:
         self.kernel, self.filter, self.speaker = kernel, filter_, speaker
         self.links: dict[str, LinkFacts] = {}
         """as the last full pass and the link events since then found them"""
-        self.foreign: tuple[str, ...] = ()
         self.take_over = False
         """let what is another's and in the way give way"""
-        self._wishes: dict[str, frozenset[Announcement]] = {}
+        self.present = Present({}, settings, kernel, filter_)
         self._removed: set[Route] = set()
         self._settled: object = None
         self._undisturbed: object = None
@@ -67,16 +58,16 @@ class Router:
     def replace(self, ports: Iterable[Port], settings: Settings) -> None:
         """Take another inventory and other settings; the next full pass makes them true."""
         self.settings = settings
-        self._beside = {ORPHAN + uplink.interface for uplink in settings.uplinks} | ({ORPHAN} if settings.blackholes else set())
         self._settled = self._undisturbed = None
         self.ports = {port.name: port for port in ports}
-        self._port_at = {port.interface: port.name for port in self.ports.values()}
-        self._ports_by_netdev: dict[str, set[str]] = {}
+        self.present.replace(self.ports, settings)
+        by_netdev: dict[str, list[str]] = {}
         for port in self.ports.values():
-            for netdev in (port.interface, port.guard):
-                self._ports_by_netdev.setdefault(netdev, set()).add(port.name)
-        for name in self._beside - {ORPHAN}:
-            self._ports_by_netdev.setdefault(name.removeprefix(ORPHAN), set()).add(name)
+            for netdev in {port.interface, port.guard}:
+                by_netdev.setdefault(netdev, []).append(port.name)
+        for name in self.present.beside - {ORPHAN}:
+            by_netdev.setdefault(name.removeprefix(ORPHAN), []).append(name)
+        self._ports_by_netdev = {netdev: tuple(names) for netdev, names in by_netdev.items()}
 
     def concerned(self, ifindexes: Collection[int], links_changed: Collection[int]) -> set[str]:
         """The ports to look at again after events at these ifindexes; the links that changed, which are among them, are read again.
@@ -116,17 +107,17 @@ class Router:
 
     def plan(self) -> list[Change]:
         """What differs between what is and what should be, in order. Everything compared is read; nothing is changed."""
-        return self._plan(None, self.kernel.links())
+        links = self.kernel.links()
+        return in_order(change for have in self.present.each(links, self.kernel.look()) for change in self._differences(have, links))
 
     def preview(self, ports: Iterable[Port], settings: Settings) -> list[Change]:
         """What would differ under another inventory and other settings."""
         other = Router(ports, settings, self.kernel, self.filter, self.speaker)
-        other._wishes = self._wishes
+        other.present.wishes = self.present.wishes
         return other.plan()
 
-    def _plan(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts], seen: Look | None = None) -> list[Change]:
-        have = self.states(ports, links, seen)
-        want = {name: self._wanted(name, links) for name in have if name in self.ports or name in self._beside}
+    def _differences(self, have: Mapping[str, PortState], links: Mapping[str, LinkFacts]) -> list[Change]:
+        want = {name: self._wanted(name, links) for name in have if name in self.ports or name in self.present.beside}
         if self.speaker is None:
             want = {name: replace(state, announcements=frozenset()) for name, state in want.items()}
         return diff_all(have, want)
@@ -135,43 +126,6 @@ class Router:
         if name in self.ports:
             return desired(self.ports[name], links, self.settings)
         return desired_beside(name.removeprefix(ORPHAN), links, self.settings)
-
-    def states(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts], seen: Look | None = None) -> dict[str, PortState]:
-        """What is, of all ports or of a few; entries of ours that belong to no port stand under names that begin with `ORPHAN`.
-
-        Announcements are as last wished: whether ExaBGP has them is the speaker's to know. `seen` is a look at all of the kernel's tables
-        that has just been taken.
-        """
-        names = self.ports.keys() | self._beside if ports is None else ports
-        owners = {self.ports[name].interface: name for name in names if name in self.ports}
-        orphans = {name.removeprefix(ORPHAN): name for name in names if name.startswith(ORPHAN)}
-        owners |= {netdev: name for netdev, name in orphans.items() if netdev not in self._port_at}
-        found = self.kernel.understand(seen) if seen is not None else self.kernel.read(None if ports is None else owners.keys())
-        if ports is None:
-            # a neighbour of others' ports is none of our business, a route is wherever it leads
-            network = IPv4Network | IPv6Network
-            self.foreign = tuple(one.text for one in found.foreign if one.interface in owners or isinstance(one.place, network))
-        made_by_kernel = (one for one in found.link_locals if one.interface in self._port_at and one.interface in owners)
-        addresses = _by_owner((*found.addresses, *made_by_kernel), owners)
-        neighbours = _by_owner(found.neighbours, owners)
-        routes = _by_owner(found.routes, owners)
-        policies = self._policies(ports, links)
-        wishes = {name: wish for name, wish in self._wishes.items() if ports is None or name in ports}
-        return {
-            name: PortState(
-                policy=policies.get(name),
-                addresses=frozenset(addresses.get(name, ())),
-                neighbours=frozenset(neighbours.get(name, ())),
-                routes=frozenset(routes.get(name, ())),
-                announcements=wishes.get(name, frozenset()),
-            )
-            for name in {*names, *addresses, *neighbours, *routes, *policies, *wishes}
-        }
-
-    def _policies(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
-        if self.filter is None:
-            return {}
-        return self.filter.read(links) if ports is None else self.filter.remembered(ports, links)
 
     def carry_out(self, changes: Sequence[Change]) -> tuple[list[Change], list[Failed]]:
         """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.
@@ -235,7 +189,7 @@ class Router:
 
     def _tell(self, changes: Iterable[Change]) -> None:
         for name, grouped in groupby(sorted(changes, key=lambda change: change.port), key=lambda change: change.port):
-            wish = set(self._wishes.get(name, ()))
+            wish = set(self.present.wishes.get(name, ()))
             for change in grouped:
                 assert isinstance(change.item, Announcement)
                 (wish.add if change.verb is Verb.ANNOUNCE else wish.discard)(change.item)
@@ -243,9 +197,9 @@ class Router:
 
     def _wish(self, port: str, announcements: frozenset[Announcement]) -> None:
         assert self.speaker is not None
-        self._wishes[port] = announcements
+        self.present.wishes[port] = announcements
         if not announcements:
-            del self._wishes[port]
+            del self.present.wishes[port]
         self.speaker.want(port, announcements)
 
     def _stubborn(self, made: Iterable[Change]) -> list[Failed]:
@@ -265,7 +219,7 @@ class Router:
         """What stays announced must rest on something: where a step towards it failed, it goes."""
         for failure in failed:
             name = failure.change.port
-            wish = self._wishes.get(name, frozenset())
+            wish = self.present.wishes.get(name, frozenset())
             kept = frozenset(one for one in wish if not lacks_ground(Change(name, Verb.ANNOUNCE, one), [failure.change]))
             if kept != wish:
                 self._wish(name, kept)
@@ -275,37 +229,55 @@ class Router:
         if self.speaker is None:
             return []
         held = self.speaker.held() or frozenset()
-        wished = {one.prefix for wish in self._wishes.values() for one in wish}
-        waiting = [Change(port, Verb.ANNOUNCE, one) for port, wish in sorted(self._wishes.items()) for one in sorted(wish - held, key=str)]
+        wished = {one.prefix for wish in self.present.wishes.values() for one in wish}
+        wishes = sorted(self.present.wishes.items())
+        waiting = [Change(port, Verb.ANNOUNCE, one) for port, wish in wishes for one in sorted(wish - held, key=str)]
         return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in sorted(held, key=str) if one.prefix not in wished), *waiting]
 
     def full_pass(self) -> tuple[list[Change], list[Failed]]:
-        """Compare everything and put right what differs; as `carry_out`.
+        """Compare everything and put right what differs; as `carry_out`."""
+        made: list[Change] = []
+        failed: list[Failed] = []
+        for some_made, some_failed in self.put_right():
+            made += some_made
+            failed += some_failed
+        return made, failed
+
+    def put_right(self) -> Iterator[tuple[list[Change], list[Failed]]]:
+        """The same step by step: at least one, and many where there is much to do, as at the beginning.
 
         Where everything reads as it did when nothing was left to do, nothing is now. Every so often it is worked out all the same, which
         also looks for what nobody knows of in the filter, and renews `foreign`.
         """
         self.links = self.kernel.links()
         seen = self.kernel.look()
-        now = self.links, seen.digest(), self.filter.digest() if self.filter is not None else b"", dict(self._wishes)
+        now = self.links, seen.digest(), self.filter.digest() if self.filter is not None else b"", dict(self.present.wishes)
         if now == self._settled and self._passes < _UNLOOKED_AT:
             self._passes += 1
-            return [], []
-        changes = self._plan(None, self.links, seen)
-        self._settled, self._passes = None if changes else now, 0
-        self._removed &= {change.item for change in changes if isinstance(change.item, Route)}  # the others are gone
-        return self.carry_out(changes)
+            yield [], []
+            return
+        going: list[Change] = []
+        coming: list[Change] = []
+        unfinished: list[list[str]] = []
+        for have in self.present.each(self.links, seen):
+            changes = self._differences(have, self.links)
+            going += (change for change in changes if goes(change))
+            rest = [change for change in changes if not goes(change)]
+            if unfinished or len(coming) + len(rest) > AT_ONCE:
+                unfinished.append(sorted({change.port for change in rest}))
+            else:
+                coming += rest
+        self._settled, self._passes = None if going or coming or unfinished else now, 0
+        self._removed &= {change.item for change in going if isinstance(change.item, Route)}  # the others are gone
+        yield self.carry_out(in_order([*going, *coming]))
+        # All that goes has gone, so that the rest can come a few ports at a time, without all of it in memory.
+        for names in unfinished:
+            changes = self._differences(self.present.of(names, self.links, seen, []), self.links)
+            yield self.carry_out([change for change in changes if not goes(change)])
 
     def look_again(self, ports: Collection[str]) -> tuple[list[Change], list[Failed]]:
         """Compare a few ports and put right what differs, links being as they were last read; as `carry_out`."""
-        return self.carry_out(self._plan(ports, self.links))
-
-
-def _by_owner(items: Iterable[E], owners: Mapping[str, str]) -> dict[str, list[E]]:
-    grouped: dict[str, list[E]] = {}
-    for item in items:
-        grouped.setdefault(owners.get(item.interface) or f"{ORPHAN}{item.interface}", []).append(item)
-    return grouped
+        return self.carry_out(self._differences(self.present.states(ports, self.links), self.links))
 
 
 def reason_of(error: L3ctlError) -> str:

@@ -15,18 +15,17 @@ ANSWERS = ("arp-answer", "ns-answer")
 def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None) -> Answer:
     """All of it, as plain JSON. `agent` is None when a command looks for itself."""
     links = router.kernel.links()
-    have = router.states(None, links)
     held = router.speaker.held() if router.speaker is not None else None
     announced = None if held is None else {one.prefix for one in held}
     unheard = {change.port for change in router.unheard()}
     counters = router.filter.counters() if router.filter is not None else {}
-    ports = []
-    for name, port in sorted(router.ports.items()):
-        state = have.get(name, PortState())
-        want = desired(port, links, router.settings)
-        prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
-        ports.append(
-            {
+    told: dict[str, dict[str, object]] = {}
+    for have in router.present.each(links, router.kernel.look()):
+        for name in have.keys() & router.ports.keys():
+            port, state = router.ports[name], have[name]
+            want = desired(port, links, router.settings)
+            prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
+            told[name] = {
                 "name": name,
                 "interface": port.interface,
                 "link": _link(links.get(port.interface), links.get(port.guard)),
@@ -38,13 +37,12 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
                 "in_sync": name not in unheard and not diff(name, state, want if router.speaker else _silent(want)),
                 "counters": counters.get(name, {}),
             }
-        )
     return {
         "agent": agent,
-        "ports": ports,
+        "ports": [told[name] for name in sorted(told)],
         "bgp": router.speaker.status() if router.speaker is not None else None,
         "failed": list(failures),
-        "foreign": list(router.foreign),
+        "foreign": list(router.present.foreign),
     }
 
 

@@ -8,7 +8,7 @@ from l3ctl import log
 from l3ctl.agent import Agent
 from l3ctl.cli.options import with_config, with_take_over
 from l3ctl.release import release
-from l3ctl.site import load_site
+from l3ctl.site import load_site_apart
 
 
 @click.command("agent")
@@ -21,7 +21,7 @@ def command(config_path: Path, take_over: bool, releases: bool) -> int:
     When it stops, however it stops, everything stays as it is: filter, neighbours, routes and announcements. Only --release, once the agent
     is stopped, gives the router back as it was before l3ctl.
     """
-    site = load_site(config_path)
+    site = load_site_apart(config_path)
     if releases:
         removed, left = release(site)
         click.echo(f"released: {removed} things removed")

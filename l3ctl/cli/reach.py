@@ -10,7 +10,8 @@ from l3ctl.config import Config
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
 from l3ctl.kernel.tables import Kernel
-from l3ctl.router import ORPHAN, Router
+from l3ctl.present import ORPHAN
+from l3ctl.router import Router
 from l3ctl.site import Site
 from l3ctl.xdp.filter import Filter
 

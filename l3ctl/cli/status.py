@@ -8,7 +8,7 @@ import click
 from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.config import load_config
-from l3ctl.router import ORPHAN
+from l3ctl.present import ORPHAN
 from l3ctl.site import load_site
 from l3ctl.status import ANSWERS, status
 

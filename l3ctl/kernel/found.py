@@ -3,6 +3,7 @@
 Ours is what carries l3ctl's protocol number; a neighbour must be permanent as well, a route in the main table.
 """
 
+import struct
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address
@@ -14,7 +15,7 @@ from l3ctl.kernel.neighbours import NeighbourEntry
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import RouteEntry
 from l3ctl.kernel.steady import digest
-from l3ctl.kernel.wire import PROTOCOL
+from l3ctl.kernel.wire import PROTOCOL, split
 from l3ctl.model import Address, GatewayAddress, Neighbour, Prefix, Route
 
 ASKED_SINGLY = 16
@@ -53,20 +54,52 @@ class Names(dict[int, str]):
         name = self[ifindex] = self._kernel.name_of(ifindex) or ""
         return name
 
+    def index(self, name: str) -> int:
+        """The other way round; 0 for no name, -1 for that of no interface."""
+        index = self._kernel.index_of(name) if name else 0
+        return -1 if index is None else index
 
-@dataclass(frozen=True, slots=True)
+
+Entries = tuple[list[bytes], list[bytes], list[bytes]]
+"""addresses, neighbours and routes of one interface, unparsed"""
+_INDEX = struct.Struct("=4xi")
+"""where ndmsg and ifaddrmsg have the interface"""
+
+
 class Look:
-    """What is installed, as the kernel told it: to be compared with another look, or to be understood."""
+    """What is installed, as the kernel told it: to be compared with another look, or to be understood, an interface at a time."""
 
-    ifindexes: frozenset[int] | None
-    """looked at; None: all"""
-    addresses: list[bytes]
-    neighbours: list[bytes]
-    routes: list[bytes]
+    def __init__(self, ifindexes: frozenset[int] | None) -> None:
+        self.ifindexes = ifindexes
+        """looked at; None: all"""
+        self.blocks: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
+        self._entries: dict[int, Entries] | None = None
 
     def digest(self) -> bytes:
         """A name that two looks share between which nothing has changed."""
-        return digest((self.addresses, self.neighbours, self.routes))
+        return digest(self.blocks)
+
+    def entries(self) -> dict[int, Entries]:
+        """By ifindex; under 0 the routes that lead nowhere. This takes the look apart: there is no digest of it after that."""
+        if self._entries is None:
+            entries: dict[int, Entries] = {}
+            for kind, blocks in enumerate(self.blocks):
+                of = _routes_interfaces if blocks is self.blocks[2] else _interface
+                while blocks:
+                    for received in split(blocks.pop(0)):
+                        for ifindex in of(received.payload):
+                            entries.setdefault(ifindex, ([], [], []))[kind].append(received.payload)
+            self._entries = entries
+        return self._entries
+
+
+def _interface(payload: bytes) -> tuple[int, ...]:
+    found: tuple[int, ...] = _INDEX.unpack_from(payload)
+    return found
+
+
+def _routes_interfaces(payload: bytes) -> Iterable[int]:
+    return routes.interfaces_of(payload)
 
 
 def look(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Look:
@@ -77,66 +110,71 @@ def look(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Look:
         wanted = frozenset(ifindex for name in interfaces if (ifindex := kernel.index_of(name)) is not None)
         if len(wanted) <= ASKED_SINGLY:
             filters = [*sorted(wanted)]
-    seen = Look(wanted, [], [], [])
+    seen = Look(wanted)
     for ifindex in filters:
-        seen.addresses.extend(kernel.dump(addresses.pack_dump(ifindex), addresses.steady))
-        seen.neighbours.extend(kernel.dump(neighbours.pack_dump(ifindex), _permanent))
+        seen.blocks[0].extend(kernel.dump_blocks(addresses.pack_dump(ifindex), addresses.steady))
+        seen.blocks[1].extend(kernel.dump_blocks(neighbours.pack_dump(ifindex), neighbours.steady))
         for family in (AF_INET, AF_INET6):
-            seen.routes.extend(kernel.dump(routes.pack_dump(family, PROTOCOL, ifindex), routes.steady))
+            seen.blocks[2].extend(kernel.dump_blocks(routes.pack_dump(family, PROTOCOL, ifindex), routes.steady))
     return seen
 
 
-def understand(kernel: NetlinkSocket, seen: Look) -> Found:
-    """What a look showed.
-
-    Others' routes are looked for only when everything was looked at: one may go through any interface.
-    """
-    names, wanted = Names(kernel), seen.ifindexes
-    address_entries = [entry for entry in map(addresses.parse, seen.addresses) if entry]
-    neighbour_entries = [entry for entry in map(neighbours.parse, seen.neighbours) if entry]
-    route_entries = [entry for entry in map(routes.parse, seen.routes) if entry]
-
-    def here(ifindex: int) -> bool:
-        return (wanted is None or ifindex in wanted) and names[ifindex] != ""
-
-    def addresses_of(protocol: int) -> Iterator[GatewayAddress]:
-        for one in address_entries:
-            if one.protocol == protocol and here(one.ifindex):
-                yield GatewayAddress(names[one.ifindex], one.address, one.on_link)
-
+def understand(names: Names, seen: Look, interfaces: Collection[str] | None) -> Found:
+    """What a look showed, everywhere or on these of the interfaces that it was at; `""` is for what leads nowhere."""
+    entries = seen.entries()
+    if interfaces is None:
+        chosen = [ifindex for ifindex in entries if seen.ifindexes is None or ifindex in seen.ifindexes]
+    else:
+        chosen = [ifindex for name in interfaces if (ifindex := names.index(name)) in entries]
+    ours: list[GatewayAddress] = []
+    link_locals: list[GatewayAddress] = []
     found_neighbours: list[Neighbour] = []
+    found_routes: list[Route] = []
     foreign: list[Foreign] = []
-    for entry in neighbour_entries:
-        if not here(entry.ifindex):
+    for ifindex in chosen:
+        name = names[ifindex] if ifindex else ""
+        if ifindex and not name:
             continue
-        name = names[entry.ifindex]
-        if entry.protocol == PROTOCOL:
-            found_neighbours.append(Neighbour(name, entry.address, entry.lladdr))
-        else:
-            foreign.append(Foreign(name, entry.address, describe_neighbour(entry, name)))
-    ours = frozenset(
-        Route(names[ifindex], entry.prefix, next_hop, entry.metric)
-        for entry in route_entries
-        for ifindex, next_hop in entry.hops
-        if not entry.blackhole and here(ifindex) and (isinstance(next_hop, IPv6Address) or (next_hop is None and entry.prefix.version == 6))
-    )
-    if wanted is None:
-        ours |= {Route("", entry.prefix, None, entry.metric) for entry in route_entries if entry.blackhole}
-    prefixes = {route.prefix for route in ours}
-    if wanted is None:
-        rivals = routes_of(kernel, prefixes, [None], ours=False)
-        foreign += (Foreign(names[rival.hops[0][0]], rival.prefix, describe_route(rival, names)) for rival in rivals)
-    return Found(
-        addresses=frozenset(addresses_of(PROTOCOL)),
-        link_locals=frozenset(addresses_of(KERNEL_LINK_LOCAL)),
-        neighbours=frozenset(found_neighbours),
-        routes=ours,
-        foreign=tuple(foreign),
-    )
+        here, beside, through = entries[ifindex]
+        for address in filter(None, map(addresses.parse, here)):
+            if address.protocol in (PROTOCOL, KERNEL_LINK_LOCAL):
+                kept = ours if address.protocol == PROTOCOL else link_locals
+                kept.append(GatewayAddress(name, address.address, address.on_link))
+        for neighbour in filter(None, map(neighbours.parse, beside)):
+            if neighbour.protocol == PROTOCOL:
+                found_neighbours.append(Neighbour(name, neighbour.address, neighbour.lladdr))
+            else:
+                foreign.append(Foreign(name, neighbour.address, describe_neighbour(neighbour, name)))
+        for route in filter(None, map(routes.parse, through)):
+            found_routes += _routes_through(route, ifindex, name)
+    return Found(frozenset(ours), frozenset(link_locals), frozenset(found_neighbours), frozenset(found_routes), tuple(foreign))
 
 
-def _permanent(payload: bytes) -> bytes | None:
-    return neighbours.steady(payload) if neighbours.is_permanent(payload) else None
+def _routes_through(entry: RouteEntry, ifindex: int, name: str) -> Iterator[Route]:
+    if entry.blackhole:
+        yield Route("", entry.prefix, None, entry.metric)
+        return
+    for through, next_hop in entry.hops:
+        if through == ifindex and (isinstance(next_hop, IPv6Address) or (next_hop is None and entry.prefix.version == 6)):
+            yield Route(name, entry.prefix, next_hop, entry.metric)
+
+
+def rivals(kernel: NetlinkSocket, names: Names, seen: Look) -> Iterator[Foreign]:
+    """Others' routes of the prefixes that routes of ours in this look have, wherever they lead.
+
+    Most routes of a router that carries the whole table have a length that none of ours has, and are passed over by it.
+    """
+    keys = {routes.key_of(payload) for _, _, through in seen.entries().values() for payload in through}
+    lengths = {key[:2] for key in keys}
+
+    def of_these(payload: bytes) -> RouteEntry | None:
+        if routes.protocol_of(payload) == PROTOCOL or payload[:2] not in lengths or routes.key_of(payload) not in keys:
+            return None
+        return routes.parse(payload)
+
+    for family in {length[0] for length in lengths}:
+        for entry in kernel.dump(routes.pack_dump(family, 0, None), of_these):
+            yield Foreign(names[entry.hops[0][0]], entry.prefix, describe_route(entry, names))
 
 
 def routes_of(kernel: NetlinkSocket, prefixes: Collection[Prefix], ifindexes: Iterable[int | None], *, ours: bool) -> Iterator[RouteEntry]:

@@ -74,7 +74,7 @@ class Links:
 
     def read(self) -> dict[str, LinkFacts]:
         """All of them, by name."""
-        raw = self._kernel.dump(pack_link_request(), _steady)
+        raw = self._kernel.dump(pack_link_request(), _steady.cut)
         now = digest([raw])
         if now != self._digest:
             self._facts = {facts.name: facts for facts in map(parse_link, raw)}

@@ -69,8 +69,8 @@ def _key(address: Address, ifindex: int) -> bytes:
     return _NDMSG.pack(family, ifindex, 0, 0, 0) + attribute(_NDA_DST, address.packed)
 
 
-steady = Steady(_NDMSG.size, {3, 4})
-"""NDA_CACHEINFO has ages, NDA_PROBES counts"""
+steady = Steady(_NDMSG.size, {3, 4}, only=(8, _STATE.pack(_NUD_PERMANENT)))
+"""NDA_CACHEINFO has ages, NDA_PROBES counts. In a flood there are a thousand learned ones for each permanent."""
 
 
 def pack_dump(ifindex: int | None) -> Message:
@@ -99,8 +99,3 @@ def parse(payload: bytes) -> NeighbourEntry | None:
     address = IPv6Address(raw) if family == AF_INET6 else IPv4Address(raw)
     protocol = found.get(_NDA_PROTOCOL, b"\0")[0]
     return NeighbourEntry(ifindex, address, format_lladdr(found.get(_NDA_LLADDR, b"")), bool(state & _NUD_PERMANENT), protocol)
-
-
-def is_permanent(payload: bytes) -> bool:
-    """Whether a RTM_NEWNEIGH is of a permanent entry, without parsing it: in a flood, 1,000 learned ones are skipped for each."""
-    return bool(_STATE.unpack_from(payload, 8)[0] & _NUD_PERMANENT)

@@ -15,6 +15,7 @@ from typing import NoReturn, Self, TypeVar
 
 from l3ctl.errors import NetlinkFailed
 from l3ctl.kernel.bulk import Uniform
+from l3ctl.kernel.steady import Steady
 from l3ctl.kernel.wire import (
     HEADER,
     NLM_F_ACK,
@@ -158,13 +159,20 @@ class NetlinkSocket:
         A dump during which the kernel's table changed (NLM_F_DUMP_INTR) may miss objects and is made again. A table or link that does
         not exist (ENOENT, ENODEV: a fresh namespace has no IPv4 main table) has nothing in it.
         """
+        return self._dump(request, lambda sequence: self._read_dump(sequence, parse))
+
+    def dump_blocks(self, request: Message, steady: Steady) -> list[bytes]:
+        """The same, datagram by datagram, as messages that read alike as long as nothing changes; `split` makes objects of them."""
+        return self._dump(request, lambda sequence: self._read_blocks(sequence, steady))
+
+    def _dump(self, request: Message, read: Callable[[int], list[T] | None]) -> list[T]:
         for _ in range(_DUMP_TRIES):
             sequence = self._next_sequences(1)
             flags = request.flags | NLM_F_REQUEST | NLM_F_DUMP
             header = HEADER.pack(HEADER.size + len(request.payload), request.type, flags, sequence, 0)
             self._send(header + request.payload)
             try:
-                found = self._read_dump(sequence, parse)
+                found = read(sequence)
             except BaseException:
                 # the kernel refuses another dump on this socket (EBUSY) until the rest of this one is read
                 self._reopen()
@@ -182,13 +190,34 @@ class NetlinkSocket:
                     continue
                 interrupted = interrupted or bool(received.flags & NLM_F_DUMP_INTR)
                 if received.type in (NLMSG_DONE, NLMSG_ERROR):
-                    why = refusal(received)
-                    if why and why.errno not in (errno.ENOENT, errno.ENODEV):
-                        raise NetlinkFailed(f"a dump was refused: {os.strerror(why.errno)} {why.text}".rstrip())
+                    _end_of_dump(received)
                     return None if interrupted else found
                 one = parse(received.payload)
                 if one is not None:
                     found.append(one)
+
+    def _read_blocks(self, sequence: int, steady: Steady) -> list[bytes] | None:
+        blocks: list[bytes] = []
+        interrupted = False
+        while True:
+            datagram = self._receive_raw()
+            if (table := steady.table(datagram)) is not None:
+                _, _, flags, of, _ = HEADER.unpack_from(datagram)
+                if of == sequence:
+                    interrupted = interrupted or bool(flags & NLM_F_DUMP_INTR)
+                    blocks.append(table)
+                continue
+            kept: list[bytes] = []
+            for received in split(datagram):
+                if received.sequence != sequence:
+                    continue
+                interrupted = interrupted or bool(received.flags & NLM_F_DUMP_INTR)
+                if received.type in (NLMSG_DONE, NLMSG_ERROR):
+                    _end_of_dump(received)
+                    blocks.append(b"".join(kept))
+                    return None if interrupted else blocks
+                kept.append(steady.message(received))
+            blocks.append(b"".join(kept))
 
     def _next_sequences(self, count: int) -> int:
         first = self._sequence
@@ -202,14 +231,16 @@ class NetlinkSocket:
             self._fail(f"netlink takes no request: {error.strerror or error}", error)
 
     def _receive(self) -> Iterator[Received]:
+        return split(self._receive_raw())
+
+    def _receive_raw(self) -> bytes:
         try:
-            raw = self._socket.recv(_DATAGRAM)
+            return self._socket.recv(_DATAGRAM)
         except TimeoutError as error:
             self._fail(f"netlink did not answer within {self._timeout:g} s", error)
         except OSError as error:
             # ENOBUFS: answers were lost, and with them what became of their messages
             self._fail(f"netlink's answers were lost: {error.strerror}", error)
-        return split(raw)
 
     def _fail(self, what: str, cause: OSError) -> NoReturn:
         self._reopen()
@@ -240,3 +271,10 @@ class NetlinkSocket:
             raw: bytes = _IFREQ.unpack(fcntl.ioctl(self._socket, _SIOCGIFNAME, _IFREQ.pack(b"", index)))[0]
             return raw.rstrip(b"\0").decode()
         return None
+
+
+def _end_of_dump(received: Received) -> None:
+    """Raise where a dump ended with a refusal."""
+    why = refusal(received)
+    if why and why.errno not in (errno.ENOENT, errno.ENODEV):
+        raise NetlinkFailed(f"a dump was refused: {os.strerror(why.errno)} {why.text}".rstrip())

@@ -130,6 +130,20 @@ class RouteEntry(NamedTuple):
     blackhole: bool = False
 
 
+def key_of(payload: bytes) -> bytes:
+    """Family, length and prefix of an RTM_NEWROUTE."""
+    return payload[:2] + attributes(payload, _RTMSG.size).get(_RTA_DST, b"")
+
+
+def interfaces_of(payload: bytes) -> set[int]:
+    """The interfaces that an RTM_NEWROUTE leads through, unparsed; 0 for one that leads nowhere."""
+    if payload[7] == RTN_BLACKHOLE:
+        return {0}
+    found = attributes(payload, _RTMSG.size)
+    multipath = found.get(_RTA_MULTIPATH)
+    return {_oif(found)} if multipath is None else {ifindex for ifindex, _ in _multipath(multipath)}
+
+
 def protocol_of(payload: bytes) -> int:
     """The rtm_protocol of an RTM_NEWROUTE or RTM_DELROUTE."""
     return payload[5]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from l3ctl.errors import MissingRequirement, NetlinkFailed
 
-_ROOT = Path("/proc/sys/net")
 _SETTINGS = (
     ("ipv6", "addr_gen_mode", "1"),
     ("ipv6", "accept_ra", "0"),
@@ -29,13 +28,14 @@ free: the answer would be the customer's to forge."""
 
 
 class Sysctls:
-    """Sets interfaces up as ports', and remembers in a file what differed before, to be restored when l3ctl is done with this router."""
+    """Sets interfaces up as ports', and notes in a file what differed before, to be restored when l3ctl is done with this router.
+
+    A line for each time that something differed: interface, ifindex, and what each sysctl was. The first line that names one counts.
+    """
 
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
-        self._was: dict[str, dict[str, str]] = {}
-        """by interface and ifindex, `name index`: what each sysctl was"""
-        self._kept = 0
+        self._news: list[str] = []
 
     def guard(self, name: str) -> dict[str, str]:
         """Set an interface up as a port's; what differed before, by sysctl.
@@ -61,49 +61,40 @@ class Sysctls:
                 continue
             except OSError as error:
                 raise MissingRequirement(f"{sysctl} cannot be set to {wanted}: {error.strerror}", "make /proc/sys writable") from error
-        known = self._was.setdefault(f"{name} {index}", {})
-        for sysctl, was in differed.items():
-            known.setdefault(sysctl, was)  # what it was before the first time
+        if differed and self._memory is not None:
+            self._news.append(json.dumps([name, index, differed]))
         return differed
 
     def remember(self) -> None:
         """Write down what is new, after any number of `guard`s."""
-        size = sum(map(len, self._was.values()))
-        if self._memory is None or size == self._kept:
-            return
-        known = self._remembered()
-        for interface, before in self._was.items():
-            known[interface] = {**before, **known.get(interface, {})}
-        fresh = self._memory.with_name(f"{self._memory.name}.new")
-        fresh.write_text(json.dumps(known))
-        fresh.replace(self._memory)
-        self._kept = size
+        if self._news and self._memory is not None:
+            with self._memory.open("a") as file:
+                file.writelines(f"{line}\n" for line in self._news)
+        self._news.clear()
 
     def restore(self) -> None:
         """Set every interface that is still there as it was before it was a port's, and forget that it was."""
-        for interface, before in self._remembered().items():
-            name, _, index = interface.rpartition(" ")
+        if self._memory is None or not self._memory.exists():
+            return
+        first: dict[tuple[str, int, str], str] = {}
+        for line in self._memory.read_text().splitlines():
+            with suppress(ValueError):  # a last line that was not written to its end
+                name, index, differed = json.loads(line)
+                for sysctl, was in differed.items():
+                    first.setdefault((name, index, sysctl), was)
+        for (name, index, sysctl), was in reversed(first.items()):
             with suppress(OSError):
-                if socket.if_nametoindex(name) != int(index):
-                    continue
-                for sysctl, was in reversed(before.items()):
+                if socket.if_nametoindex(name) == index:
                     _exchange(sysctl, was)
-        self._was.clear()
-        if self._memory is not None:
-            self._memory.unlink(missing_ok=True)
-
-    def _remembered(self) -> dict[str, dict[str, str]]:
-        try:
-            known: dict[str, dict[str, str]] = json.loads(self._memory.read_text()) if self._memory is not None else self._was
-        except (OSError, ValueError):  # never written, or not to its end: the network does not depend on it
-            return {}
-        return known
+        self._memory.unlink()
 
 
 def _exchange(sysctl: str, value: str) -> str:
     """Set it where it differs; what it was."""
-    path = _ROOT.parent / sysctl
-    was = path.read_text().strip()
+    path = f"/proc/sys/{sysctl}"
+    with open(path) as file:  # noqa: PTH123  a hundred thousand of them, and pathlib keeps every part of every path for ever
+        was = file.read().strip()
     if was != value:
-        path.write_text(value)
+        with open(path, "w") as file:  # noqa: PTH123
+            file.write(value)
     return was

@@ -1,13 +1,14 @@
 """The kernel as the agent sees it: links, what is installed, and a way to change it."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from l3ctl.kernel import apply, found, links
 from l3ctl.kernel.apply import Failure
 from l3ctl.kernel.events import RECEIVE_BUFFER, Events
-from l3ctl.kernel.found import Found, Look
+from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
 from l3ctl.model import Change, LinkFacts
@@ -45,15 +46,26 @@ class Kernel:
 
     def read(self, interfaces: Collection[str] | None = None) -> Found:
         """What is installed, everywhere or on these interfaces."""
-        return self.understand(self.look(interfaces))
+        seen = self.look(interfaces)
+        found = self.understand(seen)
+        return found if interfaces is not None else replace(found, foreign=(*found.foreign, *self.rivals(seen)))
 
     def look(self, interfaces: Collection[str] | None = None) -> Look:
         """The same, not yet understood: which costs a tenth, and is enough to see that nothing has changed."""
         return found.look(self._socket, interfaces)
 
-    def understand(self, seen: Look) -> Found:
-        """What a look showed; others' routes are as they are now."""
-        return found.understand(self._socket, seen)
+    def understand(self, seen: Look, interfaces: Collection[str] | None = None) -> Found:
+        """What a look showed, everywhere or on these of the interfaces that it was at; `""` is for what leads nowhere."""
+        return found.understand(Names(self._socket), seen, interfaces)
+
+    def interfaces(self, seen: Look) -> set[str]:
+        """Where there was anything."""
+        names = Names(self._socket)
+        return {names[ifindex] if ifindex else "" for ifindex in seen.entries()}
+
+    def rivals(self, seen: Look) -> tuple[Foreign, ...]:
+        """Others' routes of the same prefixes as ours in a look at everything, as they are now."""
+        return tuple(found.rivals(self._socket, Names(self._socket), seen))
 
     def apply(self, changes: Sequence[Change], *, take_over: bool = False) -> list[Failure]:
         """Add, replace and remove gateway addresses, neighbours and routes, in order; what failed, the rest being done.

@@ -120,7 +120,7 @@ def _billed_prefix(value: object) -> IPv6Network:
         raise refused(Fault(f"prefix {value} has host bits set", f"write {prefix}"))
     if prefix.prefixlen < 48:
         raise refused(Fault(f"prefix {prefix} is shorter than /48", "bill each host /48 to /128"))
-    _refuse_special(prefix, int(address), int(prefix.broadcast_address))
+    _refuse_special(prefix, int(address), int(address) | (1 << 128 - prefix.prefixlen) - 1)  # broadcast_address would be kept for ever
     if address in LINK_LOCAL:
         raise refused(Fault(f"prefix {prefix} is link-local", "a link-local address belongs in link_local"))
     return prefix

@@ -115,6 +115,15 @@ class Filter:
             self._tables.read(whole=whole)
         return self.remembered(self._tables.ports(), links)
 
+    def refresh(self) -> None:
+        """Read every record anew, also of what nobody knows of."""
+        with _naming("cannot read the filter's maps"):
+            self._tables.read()
+
+    def ports(self) -> frozenset[str]:
+        """Every port that has records."""
+        return self._tables.ports()
+
     def digest(self) -> bytes:
         """A name for what the maps hold of all that is known of, and for where the program is attached. Between two alike, all held."""
         with _naming("cannot read the filter's maps"):

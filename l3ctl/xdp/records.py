@@ -28,6 +28,33 @@ class Records:
         """Key to value, by the map it stands in."""
         return {"hosts": self.hosts, "prefixes": dict.fromkeys(self.prefixes, b"\1"), "gateways": dict.fromkeys(self.gateways, b"\1")}
 
+    def pack(self) -> bytes:
+        """All of it in a row: a fifth of what it takes as it is, which is what counts for ten thousand ports."""
+        hosts = b"".join(key + value for key, value in sorted(self.hosts.items()))
+        return pack(self.port, self.name, {"hosts": hosts, "prefixes": b"".join(self.prefixes), "gateways": b"".join(self.gateways)})
+
+
+def pack(port: bytes, name: bytes, rows: Mapping[str, bytes]) -> bytes:
+    """The same of entries that stand in a row already, by map: keys, and after those of `hosts` their values."""
+    counted = ((len(rows.get(table, b"")).to_bytes(4, "little"), rows.get(table, b"")) for table in KEYS)
+    return b"".join((port, name, *(piece for pair in counted for piece in pair)))
+
+
+def unpack(packed: bytes) -> Records:
+    """And back."""
+    structs = abi().structs
+    port, name = structs["port"].size, structs["port_name"].size
+    at = port + name
+    rows: dict[str, list[bytes]] = {}
+    for table, kind in KEYS.items():
+        end = at + 4 + int.from_bytes(packed[at : at + 4], "little")
+        size = structs[kind].size + (structs["host"].size if table == "hosts" else 0)
+        rows[table] = [packed[start : start + size] for start in range(at + 4, end, size)]
+        at = end
+    key = structs["host_key"].size
+    hosts = {row[:key]: row[key:] for row in rows["hosts"]}
+    return Records(packed[:port], packed[port : port + name], hosts, frozenset(rows["prefixes"]), frozenset(rows["gateways"]))
+
 
 def _mapped(address: Address) -> bytes:
     return address.packed if address.version == 6 else _V4_MAPPED + address.packed

@@ -10,7 +10,7 @@ from l3ctl.xdp.abi import abi
 from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Place, Pointers
-from l3ctl.xdp.records import KEYS, Records, decode, encode, port_of
+from l3ctl.xdp.records import KEYS, Records, decode, encode, pack, port_of, unpack
 
 SAMPLES_AT_ONCE = 4
 """samples of one port and reason, until the agent has read them"""
@@ -28,10 +28,16 @@ def _text(name: bytes) -> str:
     return name.rstrip(b"\0").decode(errors="replace")
 
 
-def _place(records: Records) -> Place:
+def _name(packed: bytes) -> str:
+    begins = abi().structs["port"].size
+    return _text(packed[begins : begins + abi().structs["port_name"].size])
+
+
+def _place(port: bytes) -> Place:
+    """Where the frames of a port come in, by what its record, or records that begin with it, says."""
     layout = abi().structs["port"]
-    vlan_id = layout.number(records.port, "vlan_id")
-    return layout.number(records.port, "ifindex"), None if vlan_id == abi().numbers["UNTAGGED"] else vlan_id
+    vlan_id = layout.number(port, "vlan_id")
+    return layout.number(port, "ifindex"), None if vlan_id == abi().numbers["UNTAGGED"] else vlan_id
 
 
 class Tables:
@@ -42,7 +48,8 @@ class Tables:
         self._pointers = Pointers(maps)
         self._counters = Counters(maps["counters"])
         self._indexes: dict[str, int] = {}
-        self._records: dict[int, Records] = {}
+        self._records: dict[int, bytes] = {}
+        """packed"""
         self._lowest_free = 1  # 0 counts what belongs to no port
 
     def read(self, *, whole: bool = True) -> None:
@@ -50,20 +57,15 @@ class Tables:
         self._pointers.read(whole=whole)
         limit = None if whole else max(self._records, default=0) + 1
         ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
-        found: dict[str, dict[int, dict[bytes, bytes]]] = {table: {} for table in KEYS}
+        found: dict[int, dict[str, bytes]] = {}
         for table, kind in KEYS.items():
             for key, value in self._maps[table].items():
-                found[table].setdefault(port_of(kind, key), {})[key] = value
+                rows = found.setdefault(port_of(kind, key), {})
+                rows[table] = rows.get(table, b"") + key + (value if table == "hosts" else b"")
         # Records without a name are of a port whose putting in did not come to its end: kept in mind, for who gets the index next.
+        no_port, no_name = bytes(abi().structs["port"].size), bytes(abi().structs["port_name"].size)
         self._records = {
-            index: Records(
-                ports.get(index, bytes(abi().structs["port"].size)),
-                names.get(index, bytes(abi().structs["port_name"].size)),
-                found["hosts"].get(index, {}),
-                frozenset(found["prefixes"].get(index, ())),
-                frozenset(found["gateways"].get(index, ())),
-            )
-            for index in {*ports, *names, *found["hosts"], *found["prefixes"], *found["gateways"]}
+            index: pack(ports.get(index, no_port), names.get(index, no_name), found.pop(index, {})) for index in {*ports, *names, *found}
         }
         self._indexes = {}
         for index, name in names.items():
@@ -97,8 +99,8 @@ class Tables:
 
     def name_at(self, index: int) -> str:
         """Whose index this is; empty for nobody's."""
-        records = self._records.get(index)
-        return _text(records.name) if records is not None else ""
+        packed = self._records.get(index)
+        return _name(packed) if packed is not None else ""
 
     def ring(self) -> Map:
         """Where samples are left."""
@@ -121,8 +123,8 @@ class Tables:
         index = self._indexes.get(port)
         if index is None:
             return None
-        records = self._records[index]
-        ifindex, vlan_id = _place(records)
+        records = unpack(self._records[index])
+        ifindex, vlan_id = _place(records.port)
         holds = ifindex in netdevs and self._pointers.hold(index, (ifindex, vlan_id))
         drops_unknown = bool(self._pointers.netdev(ifindex).flags & abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"])
         return decode(records, index, netdevs[ifindex] if holds else "", drops_unknown) or _broken(port)
@@ -139,7 +141,7 @@ class Tables:
             bare = self._clear(index)
             self._counters.begin(index)
             self.refill(index)
-        old = self._records.get(index)
+        old = unpack(self._records[index]) if index in self._records else None
         new, place = encode(policy, index, ifindex), (ifindex, policy.vlan_id)
         try:
             self._add_entries(new)
@@ -150,11 +152,11 @@ class Tables:
                 self._add_entries(old)
             raise
         if old is not None:
-            bare |= self._pointers.unpoint(index, _place(old)[0], place)
+            bare |= self._pointers.unpoint(index, _place(old.port)[0], place)
         self._maps["ports"].update(_key(index), new.port)
         self._maps["names"].update(_key(index), new.name)
         self._indexes[policy.port] = index
-        self._records[index] = new
+        self._records[index] = new.pack()
         self._pointers.point(index, place, policy.unknown_vlan_drop)
         if old is not None:
             self._remove_entries(old, keep=new)
@@ -171,8 +173,8 @@ class Tables:
 
     def _clear(self, index: int) -> set[int]:
         """Leave nothing at an index, its name last: as long as that stands, the rest can be found and cleared again."""
-        records = self._records.get(index)
-        bare = self._pointers.unpoint(index, _place(records)[0] if records else 0)
+        records = unpack(self._records[index]) if index in self._records else None
+        bare = self._pointers.unpoint(index, _place(records.port)[0] if records else 0)
         if records is not None:
             self._remove_entries(records)
             self._maps["ports"].update(_key(index), bytes(len(records.port)))

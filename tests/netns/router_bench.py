@@ -93,7 +93,7 @@ class Bench:
     def assert_founded(self) -> None:
         """The promise, as far as it can be seen from outside: what is announced has a route, a permanent neighbour and a policy."""
         links = self.router.kernel.links()
-        for name, state in self.router.states(None, links).items():
+        for name, state in self.router.present.states(None, links).items():
             for one in state.announcements:
                 route = next((route for route in state.routes if (route.prefix, route.next_hop) == (one.prefix, one.host)), None)
                 if route is None or not links[route.interface].up:

@@ -24,7 +24,7 @@ def test_no_answer_is_an_error_and_the_next_conversation_is_whole(namespace: Cal
         port_id = kernel.port_id
         with pytest.raises(NetlinkFailed, match="did not answer"):
             kernel.batch(UNANSWERED)
-        assert set(links.read_links(kernel)) == {"lo"}
+        assert set(links.Links(kernel).read()) == {"lo"}
         assert kernel.port_id == port_id
 
 
@@ -36,7 +36,7 @@ def test_a_socket_is_not_reopened_in_another_namespace(namespace: Callable[[], N
         with pytest.raises(NetlinkFailed, match="another network namespace"):
             kernel.batch(UNANSWERED)
         with pytest.raises(NetlinkFailed):
-            links.read_links(kernel)
+            links.Links(kernel).read()
 
 
 def test_a_dump_during_which_links_come_is_made_again(namespace: Callable[[], Namespace]) -> None:
@@ -67,7 +67,7 @@ def test_a_dump_left_half_read_does_not_block_the_next(namespace: Callable[[], N
     with inside.entered(), NetlinkSocket() as kernel:
         with pytest.raises(ValueError, match=r"\d"):
             kernel.dump(links.pack_link_request(), refuse)
-        assert len(links.read_links(kernel)) == 201
+        assert len(links.Links(kernel).read()) == 201
 
 
 def test_answers_come_in_the_order_of_the_questions(namespace: Callable[[], Namespace]) -> None:

@@ -282,7 +282,7 @@ def test_a_filter_that_cannot_be_put_back_ends_the_announcements_of_its_port(ben
 def test_a_foreign_route_of_the_same_prefix_beside_ours_is_told_of_wherever_it_leads(bench: Bench) -> None:
     bench.ip("route add 2001:db8:11::/64 dev q2 metric 50 proto static")
     assert bench.router.plan() == []
-    assert [text for text in bench.router.foreign if "2001:db8:11::/64" in text and "q2" in text]
+    assert [text for text in bench.router.present.foreign if "2001:db8:11::/64" in text and "q2" in text]
 
 
 def test_a_port_that_left_the_inventory_goes_without_a_trace_and_comes_back(bench: Bench) -> None:
@@ -390,9 +390,9 @@ def test_many_flaps_end_with_nothing_to_do(bench: Bench) -> None:
 
 def test_states_tell_each_port_by_its_own_interface(bench: Bench) -> None:
     links = bench.router.kernel.links()
-    states = bench.router.states(None, links)
+    states = bench.router.present.states(None, links)
     assert states == {one.name: desired(one, links, SETTINGS) for one in (WEB1, DB1)}
-    assert bench.router.states({"web1"}, links) == {"web1": states["web1"]}
+    assert bench.router.present.states({"web1"}, links) == {"web1": states["web1"]}
 
 
 UPLINK = Neighbour("p2", IPv6Address("fe80::b1"), "02:00:00:00:00:b1")

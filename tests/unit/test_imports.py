@@ -20,6 +20,7 @@ LAYERS = (
     {"agent", "release"},
     {"status"},
     {"router", "violations"},
+    {"present"},
     {"control", "site", "lock"},
     BACKENDS,
     {"config", "inventory", "desired", "diff", "evidence"},

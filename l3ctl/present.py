@@ -1,0 +1,93 @@
+"""What is on this router, by port: entries, policy and wishes of each, read from the backends and owned by nobody but them."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from l3ctl.kernel.found import Foreign, Look
+from l3ctl.kernel.tables import Kernel
+from l3ctl.model import Announcement, GatewayAddress, LinkFacts, Neighbour, Port, PortState, Route, Settings
+from l3ctl.xdp.filter import Filter
+
+ORPHAN = "-"
+"""begins the name under which stands what is ours on a netdev that is no port's: an uplink's neighbours, and what is left there and goes.
+Alone it is for what is on no netdev, blackholes. No port's name begins so."""
+AT_ONCE = 500
+"""ports that are compared, or changes that are made, in one go"""
+
+E = TypeVar("E", GatewayAddress, Neighbour, Route)
+
+
+class Present:
+    """What is there, for these ports. `filter_` is None where none is loaded."""
+
+    def __init__(self, ports: Mapping[str, Port], settings: Settings, kernel: Kernel, filter_: Filter | None) -> None:
+        self.ports, self.kernel, self.filter = ports, kernel, filter_
+        self.foreign: tuple[str, ...] = ()
+        """what others have where ours is, or would go"""
+        self.wishes: dict[str, frozenset[Announcement]] = {}
+        """what is wished to be announced, by port: whether ExaBGP has it is the speaker's to know"""
+        self.replace(ports, settings)
+
+    def replace(self, ports: Mapping[str, Port], settings: Settings) -> None:
+        """Look at other ports from now on."""
+        self.ports = ports
+        self._port_at = {port.interface: port.name for port in ports.values()}
+        self.beside = frozenset({ORPHAN + uplink.interface for uplink in settings.uplinks} | ({ORPHAN} if settings.blackholes else set()))
+        """names of what is wanted and is no port's"""
+
+    def each(self, links: Mapping[str, LinkFacts], seen: Look) -> Iterator[dict[str, PortState]]:
+        """What is, of everything in turn, some ports at a time: all at once it would fill the memory of a small router. Renews `foreign`.
+
+        Entries of ours that belong to no port stand under names that begin with `ORPHAN`.
+        """
+        names = self.ports.keys() | self.beside | self.wishes.keys()
+        if self.filter is not None:
+            self.filter.refresh()
+            names |= self.filter.ports()
+        foreign: list[Foreign] = []
+        strays = (ORPHAN + netdev for netdev in self.kernel.interfaces(seen) if netdev not in self._port_at)
+        everything = sorted(names | set(strays))
+        for start in range(0, len(everything), AT_ONCE):
+            yield self.of(everything[start : start + AT_ONCE], links, seen, foreign)
+        # a neighbour of others' ports is none of our business, a route is wherever it leads
+        self.foreign = tuple(one.text for one in (*foreign, *self.kernel.rivals(seen)))
+
+    def states(self, ports: Collection[str] | None, links: Mapping[str, LinkFacts]) -> dict[str, PortState]:
+        """The same of all ports at once, or of a few.
+
+        Announcements are as last wished: whether ExaBGP has them is the speaker's to know.
+        """
+        if ports is not None:
+            return self.of(ports, links, None, [])
+        return {name: state for some in self.each(links, self.kernel.look()) for name, state in some.items()}
+
+    def of(self, names: Collection[str], links: Mapping[str, LinkFacts], seen: Look | None, foreign: list[Foreign]) -> dict[str, PortState]:
+        """The same of these, in a look at everything, or in one that is taken now. What is another's is added to `foreign`."""
+        owners = {self.ports[name].interface: name for name in names if name in self.ports}
+        orphans = {name.removeprefix(ORPHAN): name for name in names if name.startswith(ORPHAN)}
+        owners |= {netdev: name for netdev, name in orphans.items() if netdev not in self._port_at}
+        found = self.kernel.read(owners.keys()) if seen is None else self.kernel.understand(seen, owners.keys())
+        foreign += (one for one in found.foreign if one.interface in self._port_at or owners[one.interface] in self.beside)
+        made_by_kernel = (one for one in found.link_locals if one.interface in self._port_at)
+        addresses = _by_owner((*found.addresses, *made_by_kernel), owners)
+        neighbours = _by_owner(found.neighbours, owners)
+        routes = _by_owner(found.routes, owners)
+        policies = self.filter.remembered(names, links) if self.filter is not None else {}
+        states = {
+            name: PortState(
+                policy=policies.get(name),
+                addresses=frozenset(addresses.get(name, ())),
+                neighbours=frozenset(neighbours.get(name, ())),
+                routes=frozenset(routes.get(name, ())),
+                announcements=self.wishes.get(name, frozenset()),
+            )
+            for name in names
+        }
+        return {name: state for name, state in states.items() if state != PortState() or name in self.ports or name in self.beside}
+
+
+def _by_owner(items: Iterable[E], owners: Mapping[str, str]) -> dict[str, list[E]]:
+    grouped: dict[str, list[E]] = {}
+    for item in items:
+        grouped.setdefault(owners.get(item.interface) or f"{ORPHAN}{item.interface}", []).append(item)
+    return grouped
