@@ -25,7 +25,6 @@ from l3ctl.reading.fields import (
 )
 from l3ctl.reading.validation import Fault, Strict, must, refused, validated
 
-DEFAULT_PATH = Path("/etc/l3ctl/l3ctl.yaml")
 SOCKET_PATH_LIMIT = 107
 """bytes, sun_path of unix(7) without its closing zero"""
 
@@ -221,45 +220,17 @@ class Config(Strict):
             raise refused(*faults)
         return self
 
-    @property
-    def inventory_file(self) -> Path:
-        """The inventory, found from the folder of the configuration file."""
-        return self.inventory.file
-
-    @property
-    def xdp_mode(self) -> model.XdpMode:
-        """How the filter attaches."""
-        return self.guard.xdp_mode
-
-    @property
-    def bpffs(self) -> Path:
-        """Where the filter's pins live."""
-        return self.run_dir / "bpf"
-
-    @property
-    def agent_socket(self) -> Path:
-        """Where commands reach the agent."""
-        return self.run_dir / "agent.sock"
-
-    @property
-    def bgp_socket(self) -> Path:
-        """Where ExaBGP's relay and the agent meet."""
-        return self.run_dir / "bgp.sock"
-
-    @property
-    def sysctl_memory(self) -> Path:
-        """What the ports' sysctls were before."""
-        return self.run_dir / "sysctls.json"
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by the one agent of this router."""
-        return self.run_dir / "agent.lock"
-
-    @property
-    def gateways(self) -> tuple[model.Address, ...]:
-        """Every gateway address, which no host may be billed."""
-        return (*self.gateway.ipv6, *self.gateway.ipv4)
+    def configuration(self) -> model.Configuration:
+        """All of it, in plain types: what everybody but the reader of this file works with."""
+        return model.Configuration(
+            router=self.router,
+            inventory_file=self.inventory.file,
+            run_dir=self.run_dir,
+            full_pass=self.full_pass,
+            xdp_mode=self.guard.xdp_mode,
+            settings=self.settings(),
+            bgp=self.bgp_settings(),
+        )
 
     @property
     def session_addresses(self) -> tuple[model.Address, ...]:
@@ -297,6 +268,6 @@ class Config(Strict):
         )
 
 
-def load_config(path: Path = DEFAULT_PATH) -> Config:
+def load_config(path: Path) -> Config:
     """Read and validate the configuration; `BadInput` with every problem found."""
     return validated(Config, read_document(path), context=path.parent)

@@ -45,6 +45,9 @@ class BadInput(L3ctlError):
         self.problems = tuple(problems)
         super().__init__(str(self.problems[0]) if self.problems else "bad input")
 
+    def __reduce__(self) -> tuple[type["BadInput"], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)  # as from one process to another
+
     def lines(self) -> list[str]:
         """One line a problem, in the order of their places."""
         return [str(problem) for problem in self.problems]

@@ -36,7 +36,7 @@ def release(site: Site) -> tuple[int, list[str]]:
 
 
 def _withdraw(site: Site) -> list[str]:
-    settings = site.config.bgp_settings()
+    settings = site.config.bgp
     if settings is None:
         return []
     with selectors.DefaultSelector() as selector:

@@ -27,6 +27,8 @@ from l3ctl.model import (
 from l3ctl.present import AT_ONCE, ORPHAN, Present
 from l3ctl.xdp.filter import Filter
 
+_FEW = 200
+"""netdevs with a filter of their own"""
 _UNLOOKED_AT = 20
 """full passes in a row, at most, that do no more than see that nothing has changed"""
 
@@ -52,6 +54,7 @@ class Router:
         self._removed: set[Route] = set()
         self._settled: object = None
         self._undisturbed: object = None
+        self._attached: set[int] = set()
         self._passes = 0
         self.replace(ports, settings)
 
@@ -92,16 +95,26 @@ class Router:
     def _ports_on(self, netdevs: Iterable[str]) -> set[str]:
         return set().union(*(self._ports_by_netdev.get(netdev, ()) for netdev in netdevs))
 
+    def displaced(self) -> bool:
+        """Whether the filter was taken off a netdev since `disturbed` looked last; as long as that can be told at little cost."""
+        return self.filter is not None and len(self._attached) <= _FEW and self.filter.attached() != self._attached
+
     def disturbed(self) -> set[str]:
         """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off."""
         if self.filter is None:
             return set()
+        self._attached = self.filter.attached()
         now = self.filter.digest(), dict(self.links)
         if now == self._undisturbed:
             return set()
-        wanted = {name: desired_policy(port, self.links, self.settings) for name, port in self.ports.items()}
-        found = self.filter.read(self.links, whole=False)
-        disturbed = {name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)}
+        self.filter.refresh(whole=False)
+        names = sorted(self.ports.keys() | self.filter.ports())
+        disturbed: set[str] = set()
+        for start in range(0, len(names), AT_ONCE):
+            some = names[start : start + AT_ONCE]
+            found = self.filter.remembered(some, self.links)
+            wanted = {name: desired_policy(self.ports[name], self.links, self.settings) for name in some if name in self.ports}
+            disturbed |= {name for name in some if wanted.get(name) != found.get(name)}
         self._undisturbed = None if disturbed else now
         return disturbed
 

@@ -4,14 +4,11 @@ import hashlib
 import os
 import pickle
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from l3ctl.config import Config, load_config
 from l3ctl.errors import BadInput, L3ctlError, Problem
-from l3ctl.inventory import load_inventory
-from l3ctl.model import Port
+from l3ctl.model import Configuration, Port, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +16,17 @@ class Site:
     """Both files, found good."""
 
     path: Path
-    config: Config
+    config: Configuration
     ports: tuple[Port, ...]
 
     def fingerprint(self) -> str:
         """The same for two readings that mean the same, wherever they were read from."""
-        meant = (self.config.router, self.config.settings(), self.config.bgp_settings(), self.ports)
+        meant = (self.config.router, self.config.settings, self.config.bgp, self.ports)
         return hashlib.sha256(repr(meant).encode()).hexdigest()
 
     def source_guard(self) -> bool:
         """Whether any port here wants the source guard, which costs every packet a look-up and so is a program of its own."""
-        default = self.config.guard.source_guard
+        default = self.config.settings.source_guard
         return any(default if port.source_guard is None else port.source_guard for port in self.ports) if self.ports else default
 
     def fixed_differences(self, other: "Site") -> list[str]:
@@ -46,22 +43,34 @@ class Site:
 
 def load_site(path: Path) -> Site:
     """Read and check both; `BadInput` with all that is wrong."""
-    config = load_config(path)
-    ports = load_inventory(config.inventory_file, config.router, config.gateways, config.session_addresses)
-    if problems := [*_contradictions(path, config, ports)]:
+    # Imported where it is needed: what reads strictly takes 19 MB, which the agent leaves to a child.
+    from l3ctl.config import load_config
+    from l3ctl.inventory import load_inventory
+
+    read = load_config(path)
+    config = read.configuration()
+    ports = load_inventory(config.inventory_file, config.router, config.gateways, read.session_addresses)
+    if problems := [*_contradictions(path, config.settings, ports)]:
         raise BadInput(problems)
     return Site(path, config, ports)
 
 
-def _contradictions(path: Path, config: Config, ports: tuple[Port, ...]) -> Iterator[Problem]:
+def load_configuration(path: Path) -> Configuration:
+    """The configuration alone."""
+    from l3ctl.config import load_config
+
+    return load_config(path).configuration()
+
+
+def _contradictions(path: Path, settings: Settings, ports: tuple[Port, ...]) -> Iterator[Problem]:
     """What each file may say, and not both together."""
     here = {netdev: port.name for port in ports for netdev in (port.interface, port.guard)}
-    for uplink in config.uplinks:
+    for uplink in settings.uplinks:
         if uplink.interface in here:
             what = f"uplinks: {uplink.interface} is port {here[uplink.interface]}'s"
             yield Problem(str(path), what, "customers and upstream routers want netdevs of their own")
     billed = {prefix: port.name for port in ports for host in port.hosts for prefix in host.prefixes()}
-    for blackhole in config.blackhole:
+    for blackhole in settings.blackholes:
         above = (blackhole.supernet(new_prefix=length) for length in range(blackhole.prefixlen + 1))
         for prefix in (prefix for prefix in above if prefix in billed):
             what = f"blackhole: {blackhole} is within {prefix}, billed to {billed[prefix]}"
@@ -77,8 +86,8 @@ def load_site_apart(path: Path) -> Site:
     if (child := os.fork()) == 0:
         try:
             os.close(reading)
-            with os.fdopen(writing, "wb") as pipe, suppress(L3ctlError):
-                pickle.dump(load_site(path), pipe)
+            with os.fdopen(writing, "wb") as pipe:
+                pickle.dump(_site_or_error(path), pipe)
         finally:
             os._exit(0)
     os.close(writing)
@@ -86,6 +95,15 @@ def load_site_apart(path: Path) -> Site:
         told = pipe.read()
     os.waitpid(child, 0)
     if not told:
-        return load_site(path)  # for what is wrong with it
-    found: Site = pickle.loads(told)  # noqa: S301  of our own child
+        return load_site(path)  # whatever ended the child, we shall see it
+    found: Site | L3ctlError = pickle.loads(told)  # noqa: S301  of our own child
+    if isinstance(found, L3ctlError):
+        raise found
     return found
+
+
+def _site_or_error(path: Path) -> Site | L3ctlError:
+    try:
+        return load_site(path)
+    except L3ctlError as error:
+        return error

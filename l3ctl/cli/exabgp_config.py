@@ -8,8 +8,8 @@ import click
 
 from l3ctl.bgp.exabgp_config import ENVIRONMENT, exabgp_config
 from l3ctl.cli.options import print_json, with_config, with_json
-from l3ctl.config import load_config
 from l3ctl.errors import BadInput, Problem
+from l3ctl.site import load_configuration
 
 
 @click.command("exabgp-config")
@@ -20,8 +20,8 @@ def command(config_path: Path, as_json_text: bool) -> None:
 
     Start ExaBGP with it in the environment that its first lines name; it then stays in the foreground.
     """
-    config = load_config(config_path)
-    settings = config.bgp_settings()
+    config = load_configuration(config_path)
+    settings = config.bgp
     if settings is None:
         raise BadInput([Problem(str(config_path), "no 'bgp' section, so there is nothing to configure ExaBGP for", "add one")])
     relay = shlex.join([str(Path(sys.executable).with_name("l3ctl")), "relay", "--socket", str(config.bgp_socket)])

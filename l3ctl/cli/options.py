@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from l3ctl.config import DEFAULT_PATH
+from l3ctl.model import CONFIG_PATH
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NETNS = Path("/run/netns")
@@ -25,13 +25,13 @@ def default_config() -> Path:
         return Path(named)
     here = Path("/proc/self/ns/net").stat()
     for name in sorted(_NETNS.iterdir()) if _NETNS.is_dir() else []:
-        own = _NETNS_ETC / name.name / DEFAULT_PATH.relative_to("/etc")
+        own = _NETNS_ETC / name.name / CONFIG_PATH.relative_to("/etc")
         try:
             if (name.stat().st_dev, name.stat().st_ino) == (here.st_dev, here.st_ino) and own.is_file():
                 return own
         except OSError:  # removed meanwhile, or not ours to see
             continue
-    return DEFAULT_PATH
+    return CONFIG_PATH
 
 
 def with_config(function: F) -> F:
@@ -41,7 +41,7 @@ def with_config(function: F) -> F:
         "config_path",
         type=click.Path(path_type=Path),
         default=default_config,
-        show_default=f"$L3CTL_CONFIG, else {DEFAULT_PATH}",
+        show_default=f"$L3CTL_CONFIG, else {CONFIG_PATH}",
         help="The configuration file.",
     )(function)
 

@@ -6,17 +6,17 @@ from typing import Any
 import click
 
 from l3ctl.cli.options import counted
-from l3ctl.config import Config
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
 from l3ctl.kernel.tables import Kernel
+from l3ctl.model import Configuration
 from l3ctl.present import ORPHAN
 from l3ctl.router import Router
 from l3ctl.site import Site
 from l3ctl.xdp.filter import Filter
 
 
-def agent_answer(config: Config, command: str, **more: object) -> Answer | None:
+def agent_answer(config: Configuration, command: str, **more: object) -> Answer | None:
     """What the agent says, or None when none runs. Raises `AgentRefused` where it says no."""
     try:
         return ask(config.agent_socket, {"command": command, **more})
@@ -29,7 +29,7 @@ def lone_router(site: Site, *, load: bool) -> Router:
     config = site.config
     filter_ = Filter(config.bpffs, config.xdp_mode)
     there = filter_.open(site.source_guard()) or True if load else filter_.look()
-    return Router(site.ports, config.settings(), Kernel(config.sysctl_memory), filter_ if there else None, None)
+    return Router(site.ports, config.settings, Kernel(config.sysctl_memory), filter_ if there else None, None)
 
 
 def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:

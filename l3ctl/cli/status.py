@@ -7,9 +7,8 @@ import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
-from l3ctl.config import load_config
 from l3ctl.present import ORPHAN
-from l3ctl.site import load_site
+from l3ctl.site import load_configuration, load_site
 from l3ctl.status import ANSWERS, status
 
 
@@ -21,7 +20,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
     Without an agent the router is looked at all the same. The last line says what is not as it should be; then the exit code is 1.
     """
-    config = load_config(config_path)
+    config = load_configuration(config_path)
     told = agent_answer(config, "status")  # before the inventory is read: what works is to be seen also while that is broken
     if told is None:
         router = lone_router(load_site(config_path), load=False)

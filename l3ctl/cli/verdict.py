@@ -62,7 +62,7 @@ def _policy(config_path: Path, port_name: str) -> PortPolicy:
         raise BadInput([Problem(str(config.inventory_file), f"no port '{port_name}' of router {config.router}", f"it has: {known}")])
     with Kernel() as kernel:
         facts = kernel.link(port.interface)
-    return port_policy(port, facts.lladdr if facts else ROUTER_LLADDR, config.settings())
+    return port_policy(port, facts.lladdr if facts else ROUTER_LLADDR, config.settings)
 
 
 def _summarise(capture: Path, frames: list[Captured], totals: Counter[tuple[str, str]], as_json_text: bool) -> None:

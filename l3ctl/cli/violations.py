@@ -9,9 +9,9 @@ import click
 
 from l3ctl.cli.options import with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
-from l3ctl.config import Config, load_config
 from l3ctl.errors import AgentUnreachable
-from l3ctl.site import load_site
+from l3ctl.model import Configuration
+from l3ctl.site import load_configuration, load_site
 from l3ctl.status import ANSWERS
 
 _LOOK = 0.5
@@ -29,7 +29,7 @@ def command(config_path: Path, follow: bool, quiet: bool, as_json_text: bool, po
 
     With --json one object a line, with the beginning of the frame in hex. Without an agent there is no evidence; the counters are told.
     """
-    config = load_config(config_path)
+    config = load_configuration(config_path)
     answer = agent_answer(config, "violations", since=0, quiet=quiet)
     if answer is None:
         return _counters(config_path, port, as_json_text)
@@ -43,7 +43,7 @@ def command(config_path: Path, follow: bool, quiet: bool, as_json_text: bool, po
         answer = _again(config, answer["last"], quiet)
 
 
-def _again(config: Config, since: int, quiet: bool) -> dict[str, Any]:
+def _again(config: Configuration, since: int, quiet: bool) -> dict[str, Any]:
     answer = agent_answer(config, "violations", since=since, quiet=quiet)
     if answer is None:
         raise AgentUnreachable("the agent has gone", "follow again when it is back: what it remembered went with it")

@@ -7,9 +7,9 @@ import click
 
 from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer
-from l3ctl.config import load_config
 from l3ctl.errors import AlreadyRunning, MissingRequirement
 from l3ctl.kernel.tables import Kernel
+from l3ctl.site import load_configuration
 from l3ctl.xdp.filter import Filter
 
 
@@ -23,7 +23,7 @@ def command() -> None:
 @with_json
 def status(config_path: Path, as_json_text: bool) -> None:
     """Say where the filter is attached and which ports it knows."""
-    config = load_config(config_path)
+    config = load_configuration(config_path)
     filter_ = Filter(config.bpffs, config.xdp_mode)
     with Kernel() as kernel:
         links = kernel.links()
@@ -43,7 +43,7 @@ def status(config_path: Path, as_json_text: bool) -> None:
 @with_config
 def detach(config_path: Path) -> None:
     """Take the filter off every netdev and remove its pins. From then on customers' ARP and ND reach the kernel."""
-    config = load_config(config_path)
+    config = load_configuration(config_path)
     if os.geteuid() != 0:
         raise MissingRequirement("the filter's pins are root's alone", "run as root")
     if agent_answer(config, "status"):

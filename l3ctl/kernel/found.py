@@ -4,10 +4,11 @@ Ours is what carries l3ctl's protocol number; a neighbour must be permanent as w
 """
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from socket import AF_INET, AF_INET6
+from typing import TypeVar
 
 from l3ctl.kernel import addresses, neighbours, routes
 from l3ctl.kernel.addresses import KERNEL_LINK_LOCAL
@@ -15,7 +16,7 @@ from l3ctl.kernel.neighbours import NeighbourEntry
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import RouteEntry
 from l3ctl.kernel.steady import digest
-from l3ctl.kernel.wire import PROTOCOL, split
+from l3ctl.kernel.wire import HEADER, PROTOCOL, messages, split
 from l3ctl.model import Address, GatewayAddress, Neighbour, Prefix, Route
 
 ASKED_SINGLY = 16
@@ -60,8 +61,11 @@ class Names(dict[int, str]):
         return -1 if index is None else index
 
 
-Entries = tuple[list[bytes], list[bytes], list[bytes]]
-"""addresses, neighbours and routes of one interface, unparsed"""
+Entries = tuple[bytes, bytes, bytes]
+"""addresses, neighbours and routes of one interface: messages in a row"""
+_ROUTES = 2
+"""where they stand among entries"""
+T = TypeVar("T")
 _INDEX = struct.Struct("=4xi")
 """where ndmsg and ifaddrmsg have the interface"""
 
@@ -84,11 +88,12 @@ class Look:
         if self._entries is None:
             entries: dict[int, Entries] = {}
             for kind, blocks in enumerate(self.blocks):
-                of = _routes_interfaces if blocks is self.blocks[2] else _interface
+                of = routes.interfaces_of if kind == _ROUTES else _interface
                 while blocks:
-                    for received in split(blocks.pop(0)):
-                        for ifindex in of(received.payload):
-                            entries.setdefault(ifindex, ([], [], []))[kind].append(received.payload)
+                    for message in messages(blocks.pop(0)):
+                        for ifindex in of(message[HEADER.size :]):
+                            row = entries.get(ifindex, (b"", b"", b""))
+                            entries[ifindex] = (*row[:kind], row[kind] + message, *row[kind + 1 :])  # type: ignore[assignment]
             self._entries = entries
         return self._entries
 
@@ -98,8 +103,8 @@ def _interface(payload: bytes) -> tuple[int, ...]:
     return found
 
 
-def _routes_interfaces(payload: bytes) -> Iterable[int]:
-    return routes.interfaces_of(payload)
+def _parsed(row: bytes, parse: Callable[[bytes], T | None]) -> Iterator[T]:
+    return (entry for received in split(row) if (entry := parse(received.payload)) is not None)
 
 
 def look(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Look:
@@ -136,16 +141,16 @@ def understand(names: Names, seen: Look, interfaces: Collection[str] | None) -> 
         if ifindex and not name:
             continue
         here, beside, through = entries[ifindex]
-        for address in filter(None, map(addresses.parse, here)):
+        for address in _parsed(here, addresses.parse):
             if address.protocol in (PROTOCOL, KERNEL_LINK_LOCAL):
                 kept = ours if address.protocol == PROTOCOL else link_locals
                 kept.append(GatewayAddress(name, address.address, address.on_link))
-        for neighbour in filter(None, map(neighbours.parse, beside)):
+        for neighbour in _parsed(beside, neighbours.parse):
             if neighbour.protocol == PROTOCOL:
                 found_neighbours.append(Neighbour(name, neighbour.address, neighbour.lladdr))
             else:
                 foreign.append(Foreign(name, neighbour.address, describe_neighbour(neighbour, name)))
-        for route in filter(None, map(routes.parse, through)):
+        for route in _parsed(through, routes.parse):
             found_routes += _routes_through(route, ifindex, name)
     return Found(frozenset(ours), frozenset(link_locals), frozenset(found_neighbours), frozenset(found_routes), tuple(foreign))
 
@@ -164,7 +169,7 @@ def rivals(kernel: NetlinkSocket, names: Names, seen: Look) -> Iterator[Foreign]
 
     Most routes of a router that carries the whole table have a length that none of ours has, and are passed over by it.
     """
-    keys = {routes.key_of(payload) for _, _, through in seen.entries().values() for payload in through}
+    keys = {routes.key_of(received.payload) for _, _, through in seen.entries().values() for received in split(through)}
     lengths = {key[:2] for key in keys}
 
     def of_these(payload: bytes) -> RouteEntry | None:

@@ -82,6 +82,18 @@ def split(datagram: bytes) -> Iterator[Received]:
         offset += (length + 3) & ~3
 
 
+def messages(row: bytes) -> Iterator[bytes]:
+    """The same, whole and padded, so that they can stand in a row again."""
+    offset = 0
+    while offset + HEADER.size <= len(row):
+        (length, *_) = HEADER.unpack_from(row, offset)
+        if length < HEADER.size:
+            return
+        end = offset + ((length + 3) & ~3)
+        yield row[offset:end]
+        offset = end
+
+
 def refusal(received: Received) -> Refusal | None:
     """What an NLMSG_ERROR or NLMSG_DONE says; None where it says that all is well.
 

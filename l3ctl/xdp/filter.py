@@ -106,19 +106,15 @@ class Filter:
         with _naming("cannot read the filter's links"):
             return {ifindex for ifindex in self._pinned() if self._facts(ifindex) == (self._program_id, ifindex)}
 
-    def read(self, links: Mapping[str, LinkFacts], *, whole: bool = True) -> dict[str, PortPolicy]:
-        """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names.
-
-        Not `whole`: without looking for what nobody knows of, which is most of the work.
-        """
-        with _naming("cannot read the filter's maps"):
-            self._tables.read(whole=whole)
+    def read(self, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
+        """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names."""
+        self.refresh()
         return self.remembered(self._tables.ports(), links)
 
-    def refresh(self) -> None:
-        """Read every record anew, also of what nobody knows of."""
+    def refresh(self, *, whole: bool = True) -> None:
+        """Read every record anew. Not `whole`: without looking for what nobody knows of, which is most of the work."""
         with _naming("cannot read the filter's maps"):
-            self._tables.read()
+            self._tables.read(whole=whole)
 
     def ports(self) -> frozenset[str]:
         """Every port that has records."""

@@ -56,17 +56,19 @@ class Tables:
         """Read every record anew. Not `whole`: the arrays only as far as anything was known to be; they are mostly empty, and large."""
         self._pointers.read(whole=whole)
         limit = None if whole else max(self._records, default=0) + 1
-        ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
-        found: dict[int, dict[str, bytes]] = {}
+        rows: dict[str, dict[int, bytes]] = {table: {} for table in KEYS}
         for table, kind in KEYS.items():
+            found = rows[table]
             for key, value in self._maps[table].items():
-                rows = found.setdefault(port_of(kind, key), {})
-                rows[table] = rows.get(table, b"") + key + (value if table == "hosts" else b"")
+                index = port_of(kind, key)
+                found[index] = found.get(index, b"") + key + (value if table == "hosts" else b"")
+        ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
         # Records without a name are of a port whose putting in did not come to its end: kept in mind, for who gets the index next.
         no_port, no_name = bytes(abi().structs["port"].size), bytes(abi().structs["port_name"].size)
-        self._records = {
-            index: pack(ports.get(index, no_port), names.get(index, no_name), found.pop(index, {})) for index in {*ports, *names, *found}
-        }
+        self._records = {}
+        for index in {*ports, *names, *(index for found in rows.values() for index in found)}:
+            own = {table: found.pop(index, b"") for table, found in rows.items()}
+            self._records[index] = pack(ports.pop(index, no_port), names.get(index, no_name), own)
         self._indexes = {}
         for index, name in names.items():
             if index:

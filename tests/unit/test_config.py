@@ -37,8 +37,8 @@ def lines_of(text: str) -> list[str]:
 
 
 def test_the_smallest_configuration_has_the_documented_defaults() -> None:
-    config = read(SMALLEST)
-    assert config.settings() == Settings(
+    config = read(SMALLEST).configuration()
+    assert config.settings == Settings(
         gateway_ipv6=(IPv6Address("fe80::1"),),
         gateway_ipv4=(),
         mode=Mode.ENFORCE,
@@ -48,7 +48,7 @@ def test_the_smallest_configuration_has_the_documented_defaults() -> None:
         answer_rate=100,
         answer_burst=200,
     )
-    assert config.bgp_settings() is None
+    assert config.bgp is None
     assert config.xdp_mode is XdpMode.AUTO
     assert config.full_pass == 60
     assert [str(path) for path in (config.bpffs, config.agent_socket, config.bgp_socket, config.lock_file)] == [
@@ -77,6 +77,7 @@ def test_every_setting_arrives() -> None:
         answer_rate=1,
         answer_burst=1_000_000,
     )
+    config = config.configuration()
     assert config.gateways == (IPv6Address("fe80::2"), IPv6Address("2001:db8::1"), IPv4Address("198.51.100.1"))
     assert (config.xdp_mode, config.full_pass, str(config.bpffs)) == (XdpMode.GENERIC, 5, "/run/other/bpf")
 
@@ -91,7 +92,7 @@ def test_every_setting_arrives() -> None:
     ],
 )
 def test_the_inventory_is_found_from_the_configuration(config: str, inventory: str, found: str) -> None:
-    assert str(read(f"router: r1\ninventory: {{file: {inventory}}}\n", config).inventory_file) == found
+    assert str(read(f"router: r1\ninventory: {{file: {inventory}}}\n", config).configuration().inventory_file) == found
 
 
 def test_peers_and_their_next_hops() -> None:
@@ -192,7 +193,7 @@ def test_faults_are_told_with_place_and_mend(text: str, lines: list[str]) -> Non
 
 def test_a_socket_in_run_dir_fits_into_its_address() -> None:
     longest = "/" + "x" * (107 - len("//agent.sock"))
-    assert len(str(read(SMALLEST + f"run_dir: {longest}\n").agent_socket)) == 107
+    assert len(str(read(SMALLEST + f"run_dir: {longest}\n").configuration().agent_socket)) == 107
     (line,) = lines_of(SMALLEST + f"run_dir: {longest}x\n")
     assert line.startswith("l3ctl.yaml:3:10: 'run_dir' must leave room for a socket's name in 107 bytes, found '/xxx")
 
@@ -289,7 +290,7 @@ def test_the_example_loads() -> None:
     bgp = config.bgp_settings()
     assert bgp is not None
     assert len(bgp.peers) == 3
-    assert config.inventory_file == ROOT / "configs/inventory.yaml"
+    assert config.configuration().inventory_file == ROOT / "configs/inventory.yaml"
 
 
 def test_the_examples_are_the_two_ends_of_one_session() -> None:

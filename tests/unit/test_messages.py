@@ -1,5 +1,6 @@
 """Packed messages, read back by our own parsers and by pyroute2, which knows the same formats independently."""
 
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_address
 from socket import AF_INET, AF_INET6
 
@@ -11,7 +12,7 @@ from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-from l3ctl.kernel import addresses, links, neighbours, routes, wire
+from l3ctl.kernel import addresses, bulk, links, neighbours, routes, wire
 from l3ctl.model import GatewayAddress, LinkFacts, Neighbour, Route, format_lladdr
 
 IFINDEX = st.integers(1, 2**31 - 1)
@@ -36,7 +37,6 @@ def decoded(kind, message: wire.Message):
 def test_a_neighbour_is_permanent_ours_and_itself(neighbour: Neighbour, ifindex: int, replace: bool) -> None:
     message = neighbours.pack_add(neighbour, ifindex, replace=replace)
     assert neighbours.parse(message.payload) == (ifindex, neighbour.address, neighbour.lladdr, True, 201)
-    assert neighbours.is_permanent(message.payload)
     assert message.flags == (wire.NLM_F_CREATE | (wire.NLM_F_REPLACE if replace else wire.NLM_F_EXCL))
     theirs = decoded(ndmsg, message)
     assert (theirs["ifindex"], theirs["state"], theirs["flags"]) == (ifindex, 0x80, 0)
@@ -169,3 +169,63 @@ def test_attributes_are_read_back(parts: dict[int, bytes]) -> None:
 def test_what_is_cut_short_ends_a_walk_and_yields_no_more_than_was_there(raw: bytes) -> None:
     assert sum(len(value) + 4 for value in wire.attributes(raw, 0).values()) <= len(raw)
     assert sum(len(one.payload) + wire.HEADER.size for one in wire.split(raw)) <= len(raw)
+
+
+def requests(messages: list[wire.Message], first: int) -> bytes:
+    """What a socket sends of them."""
+    raw = b""
+    for number, (kind, flags, payload) in enumerate(messages):
+        flags |= wire.NLM_F_REQUEST | (wire.NLM_F_ACK if number == len(messages) - 1 else 0)
+        raw += wire.HEADER.pack(16 + len(payload), kind, flags, first + number, 0) + payload + bytes(-len(payload) % 4)
+    return raw
+
+
+@given(st.lists(st.tuples(NEIGHBOUR, IFINDEX), min_size=1, max_size=20), st.integers(0, 1 << 31))
+def test_neighbours_packed_together_are_those_packed_one_by_one(listed: list[tuple[Neighbour, int]], first: int) -> None:
+    items, ifindexes = [one for one, _ in listed], [ifindex for _, ifindex in listed]
+    seen = []
+    for group in bulk.uniform_neighbours(items, ifindexes):
+        alone = [neighbours.pack_add(items[place], ifindexes[place], replace=False) for place in group.places]
+        assert group.pack(0, len(alone), first) == requests(alone, first)
+        assert group.pack(len(alone) // 2, len(alone), first) == requests(alone[len(alone) // 2 :], first)
+        seen += group.places
+    assert sorted(seen) == list(range(len(items)))
+
+
+ROUTES = st.one_of(
+    ROUTE, ROUTE.map(lambda route: replace(route, interface="", next_hop=None)), IPV6.map(lambda at: Route("p0", IPv6Network(at), None, 7))
+)
+
+
+@given(st.lists(st.tuples(ROUTES, IFINDEX), min_size=1, max_size=20), st.integers(0, 1 << 31))
+def test_routes_packed_together_are_those_packed_one_by_one(listed: list[tuple[Route, int]], first: int) -> None:
+    items, ifindexes = [one for one, _ in listed], [ifindex for _, ifindex in listed]
+    seen = []
+    for group in bulk.uniform_routes(items, ifindexes):
+        alone = [routes.pack_add(items[place], ifindexes[place]) for place in group.places]
+        assert group.pack(0, len(alone), first) == requests(alone, first)
+        seen += group.places
+    assert sorted(seen) == list(range(len(items)))
+
+
+@given(st.lists(st.tuples(NEIGHBOUR, st.binary(min_size=16, max_size=16), st.booleans()), min_size=4, max_size=12), st.integers(0, 1 << 31))
+def test_a_datagram_read_as_a_table_reads_as_its_messages_do(listed: list[tuple[Neighbour, bytes, bool]], sequence: int) -> None:
+    """Ages and numbers are blank in both, and nothing else is."""
+    raw = b""
+    for neighbour, ages, _ in listed:
+        payload = neighbours.pack_add(neighbour, 3, replace=False).payload + wire.attribute(3, ages)
+        raw += wire.HEADER.pack(16 + len(payload), wire.RTM_NEWNEIGH, 2, sequence, 77) + payload
+    one_by_one = b"".join(neighbours.steady.message(received) for received in wire.split(raw))
+    table = neighbours.steady.table(raw)
+    assert table in (None, one_by_one)
+    assert (table is None) == (len({one.address.version for one, _, _ in listed}) > 1)
+    for received, (neighbour, _, _) in zip(wire.split(one_by_one), listed, strict=True):
+        assert (received.sequence, neighbours.parse(received.payload)) == (0, (3, neighbour.address, neighbour.lladdr, True, 201))
+
+
+def test_a_neighbour_that_is_not_permanent_is_left_out() -> None:
+    payload = bytearray(neighbours.pack_add(Neighbour("p0", IPv6Address("fe80::5"), "52:54:00:0a:00:0b"), 3, replace=False).payload)
+    payload[8] = 0x02
+    raw = (wire.HEADER.pack(16 + len(payload), wire.RTM_NEWNEIGH, 2, 1, 77) + payload) * 5
+    assert neighbours.steady.table(raw) is None
+    assert b"".join(neighbours.steady.message(received) for received in wire.split(raw)) == b""

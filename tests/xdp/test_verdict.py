@@ -38,9 +38,9 @@ def told(*arguments: str) -> list[dict[str, Any]]:
 
 
 def policy(name: str) -> PortPolicy:
-    config = load_config(CONFIG)
+    config = load_config(CONFIG).configuration()
     ports = {port.name: port for port in load_inventory(config.inventory_file, config.router, config.gateways)}
-    return port_policy(ports[name], "02:00:00:00:00:01", config.settings())
+    return port_policy(ports[name], "02:00:00:00:00:01", config.settings)
 
 
 def line(packet: int, judged: Judgement) -> dict[str, Any]:
