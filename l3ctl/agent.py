@@ -157,7 +157,7 @@ class Agent:
 
     def _look_again(self, ports: Collection[str]) -> None:
         if ports:
-            self._account(ports, lambda: iter([self._router.look_again(ports)]))
+            self._account(ports, lambda: self._router.look_again_at(ports))
 
     def _pass_soon(self) -> bool:
         """After an overrun: a full pass at once, unless one has just ended. A storm leaves time for everything else, also in the log."""

@@ -292,6 +292,13 @@ class Router:
         """Compare a few ports and put right what differs, links being as they were last read; as `carry_out`."""
         return self.carry_out(self._differences(self.present.states(ports, self.links), self.links))
 
+    def look_again_at(self, ports: Collection[str]) -> Iterator[tuple[list[Change], list[Failed]]]:
+        """The same of any number: where there are many, it costs less to look at all of them, some at a time."""
+        if len(ports) > AT_ONCE:
+            yield from self.put_right()
+        else:
+            yield self.look_again(ports)
+
 
 def reason_of(error: L3ctlError) -> str:
     """An error as one line."""
