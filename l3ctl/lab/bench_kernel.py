@@ -18,6 +18,7 @@ from l3ctl.errors import LabFailed
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.bench_row import Row, row_of
 from l3ctl.lab.crowd import Crowd, link_local_of, lladdr_of
+from l3ctl.lab.drift import drift
 from l3ctl.lab.machine import found
 from l3ctl.lab.namespaces import Namespace, run
 from l3ctl.model import Change, Item, Neighbour, Route, Verb
@@ -139,6 +140,15 @@ def _comparison(count: int, repeats: int) -> Row:
     return row_of("noop-10k", "s", "ip neigh show, ip -6 route show, ip route show", pairs)
 
 
+def _healing(repeats: int, injuries: int) -> Row:
+    """The 99th of a hundred injuries by the time they take to heal, beside a second."""
+    pairs = []
+    for repeat in range(repeats):
+        healed = sorted(seconds for _, seconds in drift(f"l3bench{os.getpid()}", injuries, repeat))
+        pairs.append((healed[-1 - injuries // 100], 1.0))
+    return row_of("heal-p99", "s", "a second", pairs)
+
+
 def bench_kernel(repeats: int, share: float = 1.0) -> Iterator[Row]:
     """Every row; of less than all entries where `share` is less than 1."""
     with tempfile.TemporaryDirectory(prefix="l3bench") as name:
@@ -147,6 +157,7 @@ def bench_kernel(repeats: int, share: float = 1.0) -> Iterator[Row]:
         yield _beside_ip("routes6-100k", _routes6(int(100_000 * share)), repeats, folder)
         yield _beside_one_metric("routes4-20k", int(20_000 * share), repeats)
         yield _comparison(int(10_000 * share), repeats)
+        yield _healing(repeats, int(100 * share) or 1)
         if share == 1.0:
             yield _growth("neighbours-growth", _neighbours, repeats)
             yield _growth("routes6-growth", _routes6, repeats)

@@ -19,6 +19,7 @@ from typing import Any, Self
 from l3ctl.errors import LabFailed
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Host, Port, Settings
+from l3ctl.xdp.program import mount_bpffs
 
 _PREFIXES = IPv6Address("2001:db8::")
 _ADDRESSES = IPv4Address("10.0.0.0")
@@ -72,6 +73,7 @@ class Crowd:
             )
             self.far.ip(*(f"link set {name} addrgenmode none up" for name in names))
             self.run_dir.mkdir(parents=True)
+            mount_bpffs(self.run_dir / "bpf")  # here, where it outlives the agent
         except BaseException:
             self.__exit__()
             raise

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import secrets
 import signal
 import struct
@@ -229,6 +230,34 @@ def test_a_second_agent_is_refused(lab: Lab) -> None:
 
 def test_apply_is_done_by_the_agent_where_one_runs_and_finds_nothing(lab: Lab) -> None:
     assert json.loads(lab.l3ctl("apply", "--json")) == {"changes": [], "failed": []}
+
+
+def test_a_router_that_is_released_is_as_it_was_before() -> None:
+    one = Lab(f"l3t{os.getpid()}r")
+    try:
+        one.up()
+        one.wait("the prefixes", lambda: one.bird_prefixes() == one.expected_prefixes(), WHOLE)
+        settings = [f"/proc/sys/net/ipv6/conf/{WEB1.port}/{name}" for name in ("accept_ra", "accept_dad", "addr_gen_mode")]
+        assert one.router.run("cat", *settings).split() == ["0", "0", "1"]
+        assert (
+            "an agent runs"
+            in subprocess.run(
+                ["ip", "netns", "exec", one.router.name, str(PROGRAM), "agent", "--release"], capture_output=True, text=True
+            ).stderr
+        )
+        assert one.agent is not None
+        one.agent.terminate()
+        one.agent.wait(WHOLE)
+        assert one.bird_prefixes() == one.expected_prefixes()
+        assert one.l3ctl("agent", "--release").startswith("released: ")
+        one.wait("the withdrawals", lambda: one.bird_prefixes() == set(), WHOLE)
+        shown = [one.router.run("ip", family, kind, "show") for family in ("-4", "-6") for kind in ("route", "neigh", "addr")]
+        assert "201" not in re.findall(r"proto(?:col)? (\S+)", "".join(shown))
+        assert "xdp" not in one.router.run("ip", "link", "show")
+        assert one.router.run("cat", *settings).split() == ["1", "1", "0"]
+        assert one.l3ctl("agent", "--release") == "released: 0 things removed\n"
+    finally:
+        one.down()
 
 
 def own_network() -> str:
