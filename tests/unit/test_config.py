@@ -1,13 +1,15 @@
 """The configuration is read strictly, and every fault is told with its place and mend."""
 
-from ipaddress import IPv4Address, IPv6Address, ip_address
+import re
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 import pytest
 
 from l3ctl.config import Config, load_config
 from l3ctl.errors import BadInput
-from l3ctl.model import BgpSettings, Mode, Peer, Settings, XdpMode
+from l3ctl.model import BgpSettings, Mode, Neighbour, Peer, Settings, XdpMode
+from l3ctl.site import load_site, load_site_apart
 
 SMALLEST = "router: r1\ninventory: {file: inventory.yaml}\n"
 BGP = """bgp:
@@ -310,3 +312,61 @@ def test_the_defaults_the_example_names_are_the_defaults() -> None:
     assert bgp is not None
     assert defaults is not None
     assert (bgp.med, bgp.hold_time, bgp.restart_time) == (defaults.med, defaults.hold_time, defaults.restart_time)
+
+
+def test_uplinks_and_blackholes_arrive() -> None:
+    text = SMALLEST + (
+        'uplinks: [{interface: up0, address: "fe80::b1", mac: 0200.0000.00b1},'
+        " {interface: up0, address: 198.51.100.1, mac: 0200.0000.00b1}]\n"
+        'blackhole: ["2001:db8::/32", 203.0.113.0/24]\n'
+    )
+    settings = read(text).configuration().settings
+    lladdr = "02:00:00:00:00:b1"
+    assert settings.uplinks == (Neighbour("up0", IPv6Address("fe80::b1"), lladdr), Neighbour("up0", IPv4Address("198.51.100.1"), lladdr))
+    assert settings.blackholes == (IPv6Network("2001:db8::/32"), IPv4Network("203.0.113.0/24"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("blackhole: [2001:db8::1/32]\n", "prefix 2001:db8::1/32 has host bits set; write 2001:db8::/32"),
+        ("blackhole: [0.0.0.0/0]\n", "must be a prefix like 2001:db8::/32 or 203.0.113.0/24, found '0.0.0.0/0'"),
+        ("blackhole: [203.0.113.0/24, 203.0.113.0/24]\n", "prefix 203.0.113.0/24 is listed twice; keep one"),
+        ("uplinks: [{interface: up0, address: 'fe80::b1'}]\n", "missing key 'mac'"),
+        ("uplinks: [{interface: up0, address: 'ff02::1', mac: 0200.0000.00b1}]\n", "address ff02::1 is multicast"),
+        (
+            "uplinks: [{interface: u, address: 'fe80::b', mac: 0200.0000.00b1}, {interface: u, address: 'fe80::b', mac: 0200.0000.00b2}]\n",
+            "fe80::b on u is listed twice; keep one",
+        ),
+    ],
+)
+def test_faults_of_uplinks_and_blackholes(text: str, said: str) -> None:
+    (line,) = lines_of(SMALLEST + text)
+    assert said in line
+    assert line.startswith("l3ctl.yaml:3:")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("blackhole: [2001:db8:11::/80]\n", "blackhole: 2001:db8:11::/80 is within 2001:db8:11::/64, billed to web1"),
+        ("blackhole: [2001:db8:11::/64]\n", "blackhole: 2001:db8:11::/64 is within 2001:db8:11::/64, billed to web1"),
+        ("uplinks: [{interface: tap1, address: 'fe80::b1', mac: 0200.0000.00b1}]\n", "uplinks: tap1 is port web1's"),
+    ],
+)
+def test_what_the_two_files_must_not_say_together(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "l3ctl.yaml").write_text("router: r1\ninventory: {file: inventory.yaml}\n" + text)
+    record = '{name: web1, interface: tap1, mac: 5254.000a.000b, ipv6: ["2001:db8:11::/64"]}'
+    (tmp_path / "inventory.yaml").write_text(f"ports: [{record}]\n")
+    for load in (load_site, load_site_apart):
+        with pytest.raises(BadInput, match=re.escape(said)) as caught:
+            load(tmp_path / "l3ctl.yaml")
+        assert len(caught.value.lines()) == 1
+
+
+def test_a_site_read_apart_is_the_same(tmp_path: Path) -> None:
+    site = load_site_apart(ROOT / "configs/l3ctl.yaml")
+    assert site == load_site(ROOT / "configs/l3ctl.yaml")
+    assert site.fingerprint() == load_site(ROOT / "configs/l3ctl.yaml").fingerprint()
+    with pytest.raises(BadInput, match=r"nowhere\.yaml"):
+        load_site_apart(tmp_path / "nowhere.yaml")
