@@ -18,13 +18,14 @@ _SETTINGS = (
     ("ipv6", "accept_dad", "0"),
     ("ipv6", "dad_transmits", "0"),
     ("ipv6", "drop_unsolicited_na", "1"),
+    ("ipv4", "rp_filter", "1"),
     ("ipv4", "accept_redirects", "0"),
     ("ipv4", "send_redirects", "0"),
     ("ipv4", "drop_gratuitous_arp", "1"),
 )
 """A port gets no link-local from its MAC, which would bring a route to all of fe80::/64. A router takes no advertisement, redirect or
-unasked-for answer from a customer, sends it no redirect to a neighbour it may not reach, and asks no customer whether its own address is
-free: the answer would be the customer's to forge."""
+unasked-for answer from a customer, and no IPv4 packet from an address that is not routed to where it came from (RFC 3704); it sends no redirect
+to a neighbour that a host may not reach, and asks no customer whether its own address is free: the answer would be the customer's to forge."""
 
 
 class Sysctls:

@@ -80,12 +80,13 @@ def test_guarding_sets_what_a_port_needs_and_nothing_else(router: Router) -> Non
             "ipv6.accept_dad",
             "ipv6.dad_transmits",
             "ipv6.drop_unsolicited_na",
+            "ipv4.rp_filter",
             "ipv4.accept_redirects",
             "ipv4.send_redirects",
             "ipv4.drop_gratuitous_arp",
         }
         assert changed["net/ipv6/conf/eth1.11/accept_ra"] == before["ipv6.accept_ra"]
-        assert len(changed) == 10
+        assert len(changed) == 11
         assert Sysctls().guard("eth1.11") == {}
         assert settings("p0") == sibling
 
