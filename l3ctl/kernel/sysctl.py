@@ -24,8 +24,9 @@ _SETTINGS = (
     ("ipv4", "drop_gratuitous_arp", "1"),
 )
 """A port gets no link-local from its MAC, which would bring a route to all of fe80::/64. A router takes no advertisement, redirect or
-unasked-for answer from a customer, and no IPv4 packet from an address that is not routed to where it came from (RFC 3704); it sends no redirect
-to a neighbour that a host may not reach, and asks no customer whether its own address is free: the answer would be the customer's to forge."""
+unasked-for answer from a customer, and no IPv4 packet from an address that is not routed to where it came from (RFC 3704). It sends no
+redirect to a neighbour that a host may not reach, and asks no customer whether its own address is free: the answer would be the customer's
+to forge."""
 
 
 class Sysctls:
