@@ -216,6 +216,27 @@ class Config(Strict):
             for index, prefix in enumerate(self.blackhole)
             if prefix in self.blackhole[:index]
         )
+        faults += (
+            Fault("lo leads nowhere", "name the netdev of the uplink", ("uplinks", index, "interface"))
+            for index, uplink in enumerate(self.uplinks)
+            if uplink.interface == "lo"
+        )
+        own = {peer.local_address for peer in self.bgp.peers} if self.bgp is not None else set()
+        faults += (
+            Fault(f"{uplink.address} is this router's own address", "write the upstream router's", ("uplinks", index, "address"))
+            for index, uplink in enumerate(self.uplinks)
+            if uplink.address in own
+        )
+        needed = {int(address): address for address in (*self.session_addresses, *self.gateway.ipv6, *self.gateway.ipv4)}
+        faults += (
+            Fault(
+                f"prefix {prefix} is {needed[int(prefix[0])]}, which this router needs",
+                "cover prefixes, not addresses",
+                ("blackhole", index),
+            )
+            for index, prefix in enumerate(self.blackhole)
+            if prefix.num_addresses == 1 and needed.get(int(prefix[0])) == prefix[0]
+        )
         if faults:
             raise refused(*faults)
         return self
@@ -234,9 +255,11 @@ class Config(Strict):
 
     @property
     def session_addresses(self) -> tuple[model.Address, ...]:
-        """Every address that this router's BGP sessions need to reach: none may be routed to a host."""
+        """Every address that this router needs to reach upstream, by BGP or as a neighbour: none may be routed to a host."""
         peers = self.bgp.peers if self.bgp is not None else ()
-        return tuple(address for peer in peers for address in (peer.address, peer.local_address) if address not in LINK_LOCAL)
+        upstream = [address for peer in peers for address in (peer.address, peer.local_address)]
+        upstream += (uplink.address for uplink in self.uplinks)
+        return tuple(address for address in dict.fromkeys(upstream) if address not in LINK_LOCAL)
 
     def settings(self) -> model.Settings:
         """What holds for every port."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Interface, IPv6Network
 
 from l3ctl.model import (
+    METRIC_BLACKHOLE,
     Announcement,
     GatewayAddress,
     Host,
@@ -20,10 +21,6 @@ from l3ctl.model import (
 METRIC_IPV6 = 201
 """Of every IPv6 route. Not the kernel's own 1024 or 256 nor a routing daemon's 32: on one prefix and metric, routes of two owners would
 join into one multipath route or replace each other (IPv6 knows a route by these two alone)."""
-
-
-METRIC_BLACKHOLE = 2**31 - 1
-"""Loses against any other route of the same prefix."""
 
 
 def route_metric(prefix: Prefix) -> int:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
+METRIC_BLACKHOLE = 2**31 - 1
+"""of a blackhole: loses against any other route of the same prefix"""
 CONFIG_PATH = Path("/etc/l3ctl/l3ctl.yaml")
 """unless told otherwise"""
 Prefix = IPv4Network | IPv6Network

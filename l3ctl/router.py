@@ -95,6 +95,9 @@ class Router:
     def _ports_on(self, netdevs: Iterable[str]) -> set[str]:
         return set().union(*(self._ports_by_netdev.get(netdev, ()) for netdev in netdevs))
 
+    def _highest(self) -> int:
+        return max((facts.ifindex for facts in self.links.values()), default=0)
+
     def displaced(self) -> bool:
         """Whether the filter was taken off a netdev since `disturbed` looked last; as long as that can be told at little cost."""
         return self.filter is not None and len(self._attached) <= _FEW and self.filter.attached() != self._attached
@@ -104,7 +107,7 @@ class Router:
         if self.filter is None:
             return set()
         self._attached = self.filter.attached()
-        now = self.filter.digest(), dict(self.links)
+        now = self.filter.digest(self._highest()), dict(self.links)
         if now == self._undisturbed:
             return set()
         self.filter.refresh(whole=False)
@@ -146,6 +149,8 @@ class Router:
         Raises:
             NetlinkFailed: the kernel does not answer; what was done is unknown.
         """
+        if changes:
+            self._settled = None  # whatever comes of it
         failed = self._prepare(changes)
         unprepared = {failure.change.port for failure in failed}
         broken: dict[str, list[Change]] = {}
@@ -264,7 +269,8 @@ class Router:
         """
         self.links = self.kernel.links()
         seen = self.kernel.look()
-        now = self.links, seen.digest(), self.filter.digest() if self.filter is not None else b"", dict(self.present.wishes)
+        guarded = self.filter.digest(self._highest()) if self.filter is not None else b""
+        now = dict(self.links), seen.digest(), guarded, dict(self.present.wishes)
         if now == self._settled and self._passes < _UNLOOKED_AT:
             self._passes += 1
             yield [], []

@@ -1,14 +1,20 @@
 """What a person wrote, as it was when it was read: the configuration, and this router's ports of the inventory that it names."""
 
+import ctypes
 import hashlib
 import os
 import pickle
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
-from l3ctl.errors import BadInput, L3ctlError, Problem
+from l3ctl.errors import BadInput, L3ctlError, MissingRequirement, Problem
 from l3ctl.model import Configuration, Port, Settings
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,7 @@ class Site:
 
     def fingerprint(self) -> str:
         """The same for two readings that mean the same, wherever they were read from."""
-        meant = (self.config.router, self.config.settings, self.config.bgp, self.ports)
+        meant = (self.config.router, self.config.full_pass, self.config.settings, self.config.bgp, self.ports)
         return hashlib.sha256(repr(meant).encode()).hexdigest()
 
     def source_guard(self) -> bool:
@@ -81,25 +87,48 @@ def load_site_apart(path: Path) -> Site:
     """As `load_site`, in a child process: a large inventory takes ten times its size to be read, which a process does not give back.
 
     Only for a process with one thread.
+
+    Raises:
+        MissingRequirement: there is no room for a child, or it was killed; what was read before holds.
     """
     reading, writing = os.pipe()
-    if (child := os.fork()) == 0:
-        try:
-            os.close(reading)
-            with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(_site_or_error(path), pipe)
-        finally:
-            os._exit(0)
+    try:
+        child = os.fork()
+    except OSError as error:
+        os.close(reading)
+        os.close(writing)
+        raise MissingRequirement(f"no process can be made to read {path}: {error.strerror}", "make room for one") from error
+    if child == 0:
+        _read_for_parent(path, writing)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
-    os.waitpid(child, 0)
-    if not told:
-        return load_site(path)  # whatever ended the child, we shall see it
-    found: Site | L3ctlError = pickle.loads(told)  # noqa: S301  of our own child
+    status = 0
+    with suppress(ChildProcessError):  # where SIGCHLD is ignored, the kernel has taken the child away
+        status = os.waitpid(child, 0)[1]
+    try:
+        found: Site | L3ctlError = pickle.loads(told)  # noqa: S301  of our own child
+    except (EOFError, pickle.UnpicklingError) as error:
+        why = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else "an error of its own"
+        raise MissingRequirement(f"the process that read {path} was ended by {why}", "the kernel log may say more") from error
     if isinstance(found, L3ctlError):
         raise found
     return found
+
+
+def _read_for_parent(path: Path, writing: int) -> NoReturn:
+    """The child's whole life. It ends with its parent, and holds nothing of what that had open: no lock, and no signal meant for it."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(signum, signal.SIG_DFL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.closerange(3, writing)
+        os.closerange(writing + 1, os.sysconf("SC_OPEN_MAX"))
+        with os.fdopen(writing, "wb") as pipe:
+            pickle.dump(_site_or_error(path), pipe)
+    finally:
+        os._exit(0)
 
 
 def _site_or_error(path: Path) -> Site | L3ctlError:

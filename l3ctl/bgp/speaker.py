@@ -45,6 +45,8 @@ class Speaker:
         self._incoming, self._outgoing = bytearray(), bytearray()
         self._asked_at = 0.0
         self._told_synced = self._waits_to_write = False
+        self.called = False
+        """whether a relay has ever called: without one nothing is known of what ExaBGP announces"""
 
     def open(self) -> None:
         """Listen for the relay. What a dead agent left at the path is removed; only root and our own user may connect."""
@@ -132,6 +134,7 @@ class Speaker:
         self._disconnect()
         relay.setblocking(False)
         self._relay = relay
+        self.called = True
         self._selector.register(relay, selectors.EVENT_READ, self._serve)
 
     def _disconnect(self) -> None:

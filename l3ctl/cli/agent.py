@@ -8,7 +8,7 @@ from l3ctl import log
 from l3ctl.agent import Agent
 from l3ctl.cli.options import with_config, with_take_over
 from l3ctl.release import release
-from l3ctl.site import load_site_apart
+from l3ctl.site import load_configuration, load_site_apart
 
 
 @click.command("agent")
@@ -21,13 +21,13 @@ def command(config_path: Path, take_over: bool, releases: bool) -> int:
     When it stops, however it stops, everything stays as it is: filter, neighbours, routes and announcements. Only --release, once the agent
     is stopped, gives the router back as it was before l3ctl.
     """
-    site = load_site_apart(config_path)
     if releases:
-        removed, left = release(site)
+        removed, left = release(load_configuration(config_path))
         click.echo(f"released: {removed} things removed")
         for line in left:
             click.echo(f"l3ctl: {line}", err=True)
         return 1 if left else 0
+    site = load_site_apart(config_path)
     log.configure()
     Agent(site, take_over=take_over).run()
     return 0

@@ -9,17 +9,15 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Generic, TypeVar, cast
+from typing import cast
 
 from l3ctl.kernel import addresses, neighbours, routes
 from l3ctl.kernel.bulk import uniform_neighbours, uniform_routes
-from l3ctl.kernel.found import ASKED_SINGLY, Names, describe_neighbour, describe_route, routes_of
+from l3ctl.kernel.found import Names, describe_neighbour, describe_route
 from l3ctl.kernel.netlink import NetlinkSocket
+from l3ctl.kernel.standing import E, Entry, Step, is_the_very_one, remove_rivals, spot, standing_at
 from l3ctl.kernel.wire import PROTOCOL, Message, Refusal
-from l3ctl.model import Change, GatewayAddress, Neighbour, Prefix, Route, Verb
-
-Entry = GatewayAddress | Neighbour | Route
-E = TypeVar("E", bound=Entry)
+from l3ctl.model import Change, GatewayAddress, Neighbour, Route, Verb
 
 Reasons = dict[int, str]
 """position of the change -> why it failed"""
@@ -34,16 +32,6 @@ class Failure:
 
     change: Change
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Step(Generic[E]):
-    """One thing to add or remove, for the change at ``position``."""
-
-    position: int
-    removes: bool
-    item: E
-    ifindex: int
 
 
 def apply(kernel: NetlinkSocket, changes: Sequence[Change], *, take_over: bool = False) -> list[Failure]:
@@ -82,15 +70,15 @@ def _add_many(kernel: NetlinkSocket, run: Sequence[Change], take_over: bool) -> 
         groups = uniform_routes(cast(list[Route], items), ifindexes)
     else:
         groups = uniform_neighbours(cast(list[Neighbour], items), ifindexes)
-    blocked: list[_Step[Neighbour | Route]] = []
+    blocked: list[Step[Neighbour | Route]] = []
     for place, why in sorted(kernel.bulk(groups).items()):
         if why.errno == errno.EEXIST:
-            blocked.append(_Step(positions[place], False, items[place], ifindexes[place]))
+            blocked.append(Step(positions[place], False, items[place], ifindexes[place]))
         else:
             reasons[positions[place]] = _say(why)
     if added is Route:
-        return reasons | _make_way_for_routes(kernel, cast(list[_Step[Route]], blocked), take_over)
-    return reasons | _make_way_for_neighbours(kernel, cast(list[_Step[Neighbour]], blocked), take_over)
+        return reasons | _make_way_for_routes(kernel, cast(list[Step[Route]], blocked), take_over)
+    return reasons | _make_way_for_neighbours(kernel, cast(list[Step[Neighbour]], blocked), take_over)
 
 
 def _missing(item: Entry) -> str:
@@ -103,26 +91,26 @@ def _apply_few(kernel: NetlinkSocket, changes: Sequence[Change], take_over: bool
     for (kind, removes), grouped in groupby(steps, key=_run_of):
         run = list(grouped)
         if kind is Route:
-            failed = _apply_routes(kernel, cast(list[_Step[Route]], run), take_over)
+            failed = _apply_routes(kernel, cast(list[Step[Route]], run), take_over)
         elif kind is Neighbour and removes:
-            failed = _remove_neighbours(kernel, cast(list[_Step[Neighbour]], run))
+            failed = _remove_neighbours(kernel, cast(list[Step[Neighbour]], run))
         elif kind is Neighbour:
-            failed = _add_neighbours(kernel, cast(list[_Step[Neighbour]], run), take_over)
+            failed = _add_neighbours(kernel, cast(list[Step[Neighbour]], run), take_over)
         elif removes:
-            failed = _remove_addresses(kernel, cast(list[_Step[GatewayAddress]], run))
+            failed = _remove_addresses(kernel, cast(list[Step[GatewayAddress]], run))
         else:
-            failed = _add_addresses(kernel, cast(list[_Step[GatewayAddress]], run), take_over)
+            failed = _add_addresses(kernel, cast(list[Step[GatewayAddress]], run), take_over)
         for position, reason in failed.items():
             reasons.setdefault(position, reason)
     return reasons
 
 
-def _run_of(step: _Step[Entry]) -> tuple[type[Entry], bool]:
+def _run_of(step: Step[Entry]) -> tuple[type[Entry], bool]:
     """What may go out together: routes in any mix, since the kernel takes a batch in order; the others need an answer between verbs."""
     return type(step.item), step.removes and not isinstance(step.item, Route)
 
 
-def _steps(kernel: NetlinkSocket, changes: Sequence[Change], reasons: Reasons) -> Iterator[_Step[Entry]]:
+def _steps(kernel: NetlinkSocket, changes: Sequence[Change], reasons: Reasons) -> Iterator[Step[Entry]]:
     indexes: dict[str, int | None] = {"": 0}  # of a blackhole
 
     def index_of(item: Entry) -> int | None:
@@ -135,13 +123,13 @@ def _steps(kernel: NetlinkSocket, changes: Sequence[Change], reasons: Reasons) -
             raise TypeError(f"not of the kernel's tables: {change.item!r}")
         gone = change.item if change.verb is Verb.REMOVE else _displaced(change)
         if gone is not None and (ifindex := index_of(gone)) is not None:
-            yield _Step(position, True, gone, ifindex)
+            yield Step(position, True, gone, ifindex)
         if change.verb is Verb.REMOVE:
             continue
         if (ifindex := index_of(change.item)) is None:
             reasons[position] = _missing(change.item)
         else:
-            yield _Step(position, False, change.item, ifindex)
+            yield Step(position, False, change.item, ifindex)
 
 
 def _displaced(change: Change) -> Entry | None:
@@ -157,9 +145,9 @@ def _displaced(change: Change) -> Entry | None:
     return was
 
 
-def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]], take_over: bool) -> Reasons:
+def _apply_routes(kernel: NetlinkSocket, run: Sequence[Step[Route]], take_over: bool) -> Reasons:
     reasons: Reasons = {}
-    blocked: list[_Step[Route]] = []
+    blocked: list[Step[Route]] = []
     messages = ((routes.pack_remove if step.removes else routes.pack_add)(step.item, step.ifindex) for step in run)
     for index, why in kernel.batch(messages).items():
         step = run[index]
@@ -172,52 +160,26 @@ def _apply_routes(kernel: NetlinkSocket, run: Sequence[_Step[Route]], take_over:
     return reasons | _make_way_for_routes(kernel, blocked, take_over)
 
 
-def _make_way_for_routes(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]], take_over: bool) -> Reasons:
+def _make_way_for_routes(kernel: NetlinkSocket, blocked: Sequence[Step[Route]], take_over: bool) -> Reasons:
     """Look at what stands where these were to go: they themselves, or what is in their way."""
     reasons: Reasons = {}
-    taking: list[_Step[Route]] = []
+    if blocked and take_over:
+        remove_rivals(kernel, blocked)
+        refused = kernel.batch(routes.pack_add(step.item, step.ifindex) for step in blocked)
+        blocked = [blocked[index] for index in sorted(refused)]
     if blocked:
         names = Names(kernel)
-        standing = _standing(kernel, blocked)
+        standing = standing_at(kernel, blocked)
         for step in blocked:
-            entries = standing.get((step.item.prefix, step.item.metric), [])
+            entries = standing.get(spot(step), [])
             if not entries:
                 reasons[step.position] = "another route stood in the way and is gone now"
-            elif any(_is(entry, step) for entry in entries):
-                continue
-            elif take_over:
-                taking.append(step)
-            else:
+            elif not any(is_the_very_one(entry, step) for entry in entries):
                 reasons[step.position] = f"{describe_route(entries[0], names)} stands in the way"
-    for index, why in kernel.batch(routes.pack_replace(step.item, step.ifindex) for step in taking).items():
-        reasons[taking[index].position] = _say(why)
     return reasons
 
 
-def _is(entry: routes.RouteEntry, step: _Step[Route]) -> bool:
-    """Whether a route that was found is the very one that was to be added."""
-    if entry.protocol != PROTOCOL or entry.blackhole != (not step.item.interface):
-        return False
-    return entry.blackhole or entry.hops == ((step.ifindex, step.item.next_hop),)
-
-
-def _standing(kernel: NetlinkSocket, blocked: Sequence[_Step[Route]]) -> dict[tuple[Prefix, int], list[routes.RouteEntry]]:
-    """What has the prefix and metric of routes that could not be added, looked for where it costs least first.
-
-    The kernel can be asked how it reaches an address but not for a prefix, so these are dumps: ours on the same interfaces, which is
-    a repetition; ours anywhere; a whole table only for what is another's.
-    """
-    keys = {(step.item.prefix, step.item.metric) for step in blocked}
-    same: set[int | None] = {step.ifindex for step in blocked}
-    found: dict[tuple[Prefix, int], list[routes.RouteEntry]] = {}
-    for ours, ifindexes in ((True, same if len(same) <= ASKED_SINGLY else ()), (True, [None]), (False, [None])):
-        missing = keys - found.keys()
-        for entry in routes_of(kernel, {prefix for prefix, _ in missing}, ifindexes, ours=ours):
-            found.setdefault((entry.prefix, entry.metric), []).append(entry)
-    return found
-
-
-def _add_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]], take_over: bool) -> Reasons:
+def _add_neighbours(kernel: NetlinkSocket, run: Sequence[Step[Neighbour]], take_over: bool) -> Reasons:
     """Add where none is; where one is, look whose, and overwrite it unless it is permanent and another's.
 
     A learned entry is what the billed one is there to displace. Trying first costs nothing where nothing is, which is the bulk case.
@@ -226,15 +188,15 @@ def _add_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]], take
     return reasons | _make_way_for_neighbours(kernel, blocked, take_over)
 
 
-def _make_way_for_neighbours(kernel: NetlinkSocket, blocked: Sequence[_Step[Neighbour]], take_over: bool) -> Reasons:
+def _make_way_for_neighbours(kernel: NetlinkSocket, blocked: Sequence[Step[Neighbour]], take_over: bool) -> Reasons:
     reasons: Reasons = {}
-    overwriting: list[_Step[Neighbour]] = []
+    overwriting: list[Step[Neighbour]] = []
     answers = kernel.ask([neighbours.pack_ask(step.item, step.ifindex) for step in blocked])
     for step, answer in zip(blocked, answers, strict=True):
         entry = None if isinstance(answer, Refusal) else neighbours.parse(answer)
         if entry and entry.permanent and entry.protocol != PROTOCOL and not take_over:
             reasons[step.position] = f"{describe_neighbour(entry, step.item.interface)} stands in the way"
-        elif entry is None or not entry.permanent or entry.protocol != PROTOCOL or entry.lladdr != step.item.lladdr:
+        elif entry is None or entry.protocol != PROTOCOL or entry.lladdr != step.item.lladdr or not _is_plain(answer):
             overwriting.append(step)
     messages = (neighbours.pack_add(step.item, step.ifindex, replace=True) for step in overwriting)
     for index, why in kernel.batch(messages).items():
@@ -242,8 +204,12 @@ def _make_way_for_neighbours(kernel: NetlinkSocket, blocked: Sequence[_Step[Neig
     return reasons
 
 
-def _remove_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]]) -> Reasons:
-    ours: list[_Step[Neighbour]] = []
+def _is_plain(answer: bytes | Refusal) -> bool:
+    return not isinstance(answer, Refusal) and neighbours.is_as_we_make_them(answer)
+
+
+def _remove_neighbours(kernel: NetlinkSocket, run: Sequence[Step[Neighbour]]) -> Reasons:
+    ours: list[Step[Neighbour]] = []
     answers = kernel.ask([neighbours.pack_ask(step.item, step.ifindex) for step in run])
     for step, answer in zip(run, answers, strict=True):
         entry = None if isinstance(answer, Refusal) else neighbours.parse(answer)
@@ -253,7 +219,7 @@ def _remove_neighbours(kernel: NetlinkSocket, run: Sequence[_Step[Neighbour]]) -
     return {ours[index].position: _say(why) for index, why in refused.items() if why.errno not in _GONE}
 
 
-def _add_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]], take_over: bool) -> Reasons:
+def _add_addresses(kernel: NetlinkSocket, run: Sequence[Step[GatewayAddress]], take_over: bool) -> Reasons:
     reasons, blocked = _try(kernel, run, (addresses.pack_add(step.item, step.ifindex) for step in run))
     if take_over:  # an address cannot be changed in place: it goes, and ours comes
         for step in blocked:
@@ -270,8 +236,8 @@ def _add_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]], 
     return reasons
 
 
-def _remove_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]]) -> Reasons:
-    ours: list[_Step[GatewayAddress]] = []
+def _remove_addresses(kernel: NetlinkSocket, run: Sequence[Step[GatewayAddress]]) -> Reasons:
+    ours: list[Step[GatewayAddress]] = []
     answers = kernel.ask([addresses.pack_ask(step.item, step.ifindex) for step in run])
     for step, answer in zip(run, answers, strict=True):
         entry = None if isinstance(answer, Refusal) else addresses.parse(answer)
@@ -281,7 +247,7 @@ def _remove_addresses(kernel: NetlinkSocket, run: Sequence[_Step[GatewayAddress]
     return {ours[index].position: _say(why) for index, why in refused.items() if why.errno not in _GONE}
 
 
-def _try(kernel: NetlinkSocket, run: Sequence[_Step[E]], messages: Iterable[Message]) -> tuple[Reasons, list[_Step[E]]]:
+def _try(kernel: NetlinkSocket, run: Sequence[Step[E]], messages: Iterable[Message]) -> tuple[Reasons, list[Step[E]]]:
     """Send exclusive additions: what failed for good, and what was not done because something is there."""
     refused = kernel.batch(messages)
     blocked = [run[index] for index, why in refused.items() if why.errno == errno.EEXIST]

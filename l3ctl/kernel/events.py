@@ -26,6 +26,7 @@ from l3ctl.kernel.wire import (
     Received,
     split,
 )
+from l3ctl.model import METRIC_BLACKHOLE
 
 RECEIVE_BUFFER = 16 << 20
 """room for 40,000 unread events"""
@@ -118,5 +119,5 @@ def _route_concerns(received: Received) -> Iterator[int]:
         yield 0
     elif entry.protocol == PROTOCOL:
         yield from (ifindex for ifindex, _ in entry.hops)
-    elif entry.metric in (PROTOCOL, int(entry.prefix.network_address)):
+    elif entry.metric in (PROTOCOL, METRIC_BLACKHOLE, int(entry.prefix.network_address)):
         yield 0

@@ -83,17 +83,24 @@ class Look:
         """A name that two looks share between which nothing has changed."""
         return digest(self.blocks)
 
+    def count_routes(self) -> int:
+        """How many of ours there are, whether we can make sense of them or not."""
+        return sum(1 for block in self.blocks[_ROUTES] for _ in messages(block))
+
     def entries(self) -> dict[int, Entries]:
         """By ifindex; under 0 the routes that lead nowhere. This takes the look apart: there is no digest of it after that."""
         if self._entries is None:
-            entries: dict[int, Entries] = {}
+            rows: dict[int, tuple[list[bytes], list[bytes], list[bytes]]] = {}
             for kind, blocks in enumerate(self.blocks):
                 of = routes.interfaces_of if kind == _ROUTES else _interface
                 while blocks:
                     for message in messages(blocks.pop(0)):
                         for ifindex in of(message[HEADER.size :]):
-                            row = entries.get(ifindex, (b"", b"", b""))
-                            entries[ifindex] = (*row[:kind], row[kind] + message, *row[kind + 1 :])  # type: ignore[assignment]
+                            rows.setdefault(ifindex, ([], [], []))[kind].append(message)
+            entries: dict[int, Entries] = {}
+            while rows:
+                ifindex, (first, second, third) = rows.popitem()
+                entries[ifindex] = b"".join(first), b"".join(second), b"".join(third)
             self._entries = entries
         return self._entries
 
@@ -112,8 +119,9 @@ def look(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Look:
     wanted: frozenset[int] | None = None
     filters: list[int | None] = [None]
     if interfaces is not None:
-        wanted = frozenset(ifindex for name in interfaces if (ifindex := kernel.index_of(name)) is not None)
-        if len(wanted) <= ASKED_SINGLY:
+        indexes = (kernel.index_of(name) if name else 0 for name in interfaces)
+        wanted = frozenset(ifindex for ifindex in indexes if ifindex is not None)
+        if len(wanted) <= ASKED_SINGLY and 0 not in wanted:  # what leads nowhere cannot be asked for alone
             filters = [*sorted(wanted)]
     seen = Look(wanted)
     for ifindex in filters:

@@ -79,6 +79,12 @@ def pack_dump(ifindex: int | None) -> Message:
     return Message(RTM_GETNEIGH, 0, _NDMSG.pack(AF_UNSPEC, 0, 0, 0, 0) + selected)
 
 
+def is_as_we_make_them(payload: bytes) -> bool:
+    """Whether an entry is permanent and no more than that: of several states at once the kernel shows them all."""
+    (state,) = _STATE.unpack_from(payload, 8)
+    return bool(state == _NUD_PERMANENT)
+
+
 class NeighbourEntry(NamedTuple):
     """A neighbour as found. The kernel has no lladdr for one it still looks for."""
 

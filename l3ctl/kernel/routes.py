@@ -16,7 +16,6 @@ from l3ctl.kernel.wire import (
     NLM_F_APPEND,
     NLM_F_CREATE,
     NLM_F_EXCL,
-    NLM_F_REPLACE,
     PROTOCOL,
     RTM_DELROUTE,
     RTM_GETROUTE,
@@ -28,7 +27,9 @@ from l3ctl.kernel.wire import (
 from l3ctl.model import Address, Prefix, Route
 
 _RT_TABLE_MAIN = 254
-_RTN_UNICAST, RTN_BLACKHOLE = 1, 6
+_RTN_UNSPEC, _RTN_UNICAST, RTN_BLACKHOLE = 0, 1, 6
+_RT_SCOPE_NOWHERE = 255
+"""in a request to delete: any"""
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_VIA = 1, 4, 5, 6, 9, 18
 
 _U32 = struct.Struct("=I")
@@ -65,11 +66,6 @@ def columns(like: Route) -> dict[str, tuple[int, int]]:
     at = after + (4 if width == 16 else 6)  # RTA_GATEWAY, or RTA_VIA, which names the family before the address
     behind = after + (20 if width == 16 else 24)
     return {**always, "next_hop": (at, 16), "ifindex": (behind + 4, 4), "metric": (behind + 12, 4)}
-
-
-def pack_replace(route: Route, ifindex: int) -> Message:
-    """Ours in the place of whatever has its prefix and metric."""
-    return Message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, _route(route, ifindex))
 
 
 def pack_remove(route: Route, ifindex: int) -> Message:
@@ -111,6 +107,22 @@ def _route(route: Route, ifindex: int) -> bytes:
 
 steady = Steady(_RTMSG.size, {12})
 """RTA_CACHEINFO counts uses"""
+
+
+def pack_delete(entry: "RouteEntry", hop: tuple[int, Address | None]) -> Message:
+    """Delete one path of a route, whosever it is, as it was found: of any type and scope."""
+    address = entry.prefix.network_address
+    family = AF_INET6 if address.version == 6 else AF_INET
+    header = _RTMSG.pack(family, entry.prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, entry.protocol, _RT_SCOPE_NOWHERE, _RTN_UNSPEC, 0)
+    said = attribute(_RTA_DST, address.packed) + attribute(_RTA_PRIORITY, _U32.pack(entry.metric))
+    ifindex, next_hop = hop
+    if ifindex and not entry.blackhole:
+        said += attribute(_RTA_OIF, _U32.pack(ifindex))
+    if next_hop is not None and next_hop.version == address.version:
+        said += attribute(_RTA_GATEWAY, next_hop.packed)
+    elif next_hop is not None:
+        said += attribute(_RTA_VIA, struct.pack("=H", AF_INET6) + next_hop.packed)
+    return Message(RTM_DELROUTE, 0, header + said)
 
 
 def pack_dump(family: int, protocol: int, ifindex: int | None) -> Message:

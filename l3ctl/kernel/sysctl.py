@@ -54,24 +54,30 @@ class Sysctls:
             index = socket.if_nametoindex(name)
         except OSError as error:
             raise NetlinkFailed(f"there is no interface {name}") from error
-        for family, setting, wanted in _SETTINGS:
-            sysctl = f"net/{family}/conf/{name}/{setting}"
-            try:
-                if (was := _exchange(sysctl, wanted)) != wanted:
-                    differed[sysctl] = was
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                raise MissingRequirement(f"{sysctl} cannot be set to {wanted}: {error.strerror}", "make /proc/sys writable") from error
-        if differed and self._memory is not None:
-            self._news.append(json.dumps([name, index, differed]))
+        try:
+            for family, setting, wanted in _SETTINGS:
+                sysctl = f"net/{family}/conf/{name}/{setting}"
+                try:
+                    if (was := _exchange(sysctl, wanted)) != wanted:
+                        differed[sysctl] = was
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    raise MissingRequirement(f"{sysctl} cannot be set to {wanted}: {error.strerror}", "make /proc/sys writable") from error
+        finally:
+            if differed and self._memory is not None:
+                self._news.append(json.dumps([name, index, differed]))
         return differed
 
     def remember(self) -> None:
         """Write down what is new, after any number of `guard`s."""
         if self._news and self._memory is not None:
-            with self._memory.open("a") as file:
-                file.writelines(f"{line}\n" for line in self._news)
+            try:
+                with self._memory.open("a") as file:
+                    file.writelines(f"\n{line}\n" for line in self._news)  # a line before it may not have been written to its end
+            except OSError as error:
+                what = f"cannot note in {self._memory} what sysctls were before: {error.strerror}"
+                raise MissingRequirement(what, "make room there; they are set all the same") from error
         self._news.clear()
 
     def restore(self) -> None:
@@ -80,7 +86,7 @@ class Sysctls:
             return
         first: dict[tuple[str, int, str], str] = {}
         for line in self._memory.read_text().splitlines():
-            with suppress(ValueError):  # a last line that was not written to its end
+            with suppress(ValueError, TypeError, AttributeError):  # empty, or not written to its end
                 name, index, differed = json.loads(line)
                 for sysctl, was in differed.items():
                     first.setdefault((name, index, sysctl), was)

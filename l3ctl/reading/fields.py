@@ -148,14 +148,17 @@ def _prefix(value: object) -> Prefix:
         raise must("be a prefix like 2001:db8::/32 or 203.0.113.0/24")
     if prefix.network_address != ip_address(str(value).partition("/")[0]):
         raise refused(Fault(f"prefix {value} has host bits set", f"write {prefix}"))
+    if prefix.version == 6 and prefix.overlaps(LINK_LOCAL):
+        raise refused(Fault(f"prefix {prefix} is link-local", "only what is routed can be covered"))
+    _refuse_special(prefix, int(prefix[0]), int(prefix[-1]))
     return prefix
 
 
-def _refuse_special(billed: Address | IPv6Network, first: int, last: int) -> None:
+def _refuse_special(billed: Address | Prefix, first: int, last: int) -> None:
     """Refuse what no single host can be reached by."""
     for low, high, why in _NOT_UNICAST[billed.version]:
         if first <= high and last >= low:
-            kind = "prefix" if isinstance(billed, IPv6Network) else "address"
+            kind = "prefix" if isinstance(billed, IPv6Network | IPv4Network) else "address"
             raise refused(Fault(f"{kind} {billed} is {why}", "only unicast can be routed to a host"))
 
 

@@ -120,10 +120,13 @@ class Filter:
         """Every port that has records."""
         return self._tables.ports()
 
-    def digest(self) -> bytes:
-        """A name for what the maps hold of all that is known of, and for where the program is attached. Between two alike, all held."""
+    def digest(self, highest: int) -> bytes:
+        """A name for what the maps hold of all that is known of, and for where the program is attached. Between two alike, all held.
+
+        `highest` is that of the ifindexes there are.
+        """
         with _naming("cannot read the filter's maps"):
-            return self._tables.digest() + repr(sorted(self.attached())).encode()
+            return self._tables.digest(highest) + repr(sorted(self.attached())).encode()
 
     def remembered(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """The same of a few ports, from the last `read` and what was applied since; attachment and pointers are looked up."""

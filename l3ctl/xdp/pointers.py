@@ -58,11 +58,11 @@ class Pointers:
                 self._cells.setdefault(index, set()).add(cell)
                 self._used[trunk].add(cell)
 
-    def digest(self) -> bytes:
-        """A name for all pointers that are known of, as they are now."""
+    def digest(self, highest: int) -> bytes:
+        """A name for all pointers of netdevs up to the highest ifindex there is, as they are now."""
         made = blake2b(digest_size=16)
         known = (*self._trunks, *(ifindex for ifindexes in self._untagged.values() for ifindex in ifindexes))
-        made.update(self._ifs.array(0, min(max(known, default=0) + 1, self._ifs.max_entries)))
+        made.update(self._ifs.array(0, min(max((highest, *known)) + 1, self._ifs.max_entries)))
         for keys, values in self._far_ifs.batches():
             made.update(keys)
             made.update(values)

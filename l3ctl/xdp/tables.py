@@ -75,9 +75,12 @@ class Tables:
                 self._indexes.setdefault(_text(name), index)
         self._lowest_free = 1
 
-    def digest(self) -> bytes:
-        """A name for all that is known of, as it is now. Between two that are the same nothing was changed there."""
-        made = blake2b(self._pointers.digest(), digest_size=16)
+    def digest(self, highest: int) -> bytes:
+        """A name for all that is known of, as it is now. Between two that are the same nothing was changed there.
+
+        `highest` is that of the ifindexes there are.
+        """
+        made = blake2b(self._pointers.digest(highest), digest_size=16)
         end = max(self._records, default=0) + 1
         for array in ("ports", "names"):
             made.update(self._maps[array].array(0, end))

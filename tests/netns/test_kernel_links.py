@@ -133,3 +133,15 @@ def test_a_sysctl_that_cannot_be_written_is_named(router: Router) -> None:
     )
     assert done.returncode != 0
     assert "MissingRequirement: net/ipv6/conf/p0/accept_ra cannot be set to 0: Read-only file system" in done.stderr
+
+
+def test_a_memory_that_was_cut_short_loses_no_more_than_its_last_line(router: Router, tmp_path: Path) -> None:
+    memory = tmp_path / "sysctls.json"
+    with router.namespace.entered():
+        before = settings("p0")
+        memory.write_text('["p1", 3, {"net/ipv6/conf/p1/acc')
+        one = Sysctls(memory)
+        one.guard("p0")
+        one.remember()
+        Sysctls(memory).restore()
+        assert settings("p0") == before

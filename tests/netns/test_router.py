@@ -503,3 +503,68 @@ def test_a_pass_that_finds_nothing_new_sees_what_was_done_behind_its_back(bench:
             pinned.delete(key)
         assert bench.full_pass()[0], name
         bench.settle()
+
+
+def test_an_on_link_route_of_anothers_gives_way_and_ours_on_another_port_stays(build: Callable[..., Bench]) -> None:
+    """Hosts on two ports may have one link-local: the routes to it stand beside each other, one for each netdev."""
+    link_local = IPv6Address("fe80::1:2")
+    ports = [replace(one, hosts=(replace(one.hosts[0], link_local=link_local),)) for one in (WEB1, DB1)]
+    bench = build(*ports[:1])
+    bench.full_pass()
+    bench.ip("route append fe80::1:2 dev p1 metric 201 proto 99")
+    bench.router.replace(ports, SETTINGS)
+    assert any("of protocol 99 stands in the way" in one.reason for one in bench.full_pass()[1])
+    bench.router.take_over = True
+    assert bench.full_pass()[1] == []
+    bench.router.take_over = False
+    assert bench.full_pass() == ([], [])
+    shown = bench.show("-6", "route", "show", "fe80::1:2")
+    assert "proto 99" not in shown
+    assert {"p0", "p1"} == {line.split()[2] for line in shown.splitlines()}
+
+
+@pytest.mark.parametrize(
+    "standing",
+    [
+        (
+            f"route add 2001:db8:11::/64 dev p2 metric {METRIC_IPV6} proto 99",
+            f"route append 2001:db8:11::/64 via fe80::2 dev p2 metric {METRIC_IPV6} proto 99",
+        ),
+        (f"route add blackhole 2001:db8:11::/64 metric {METRIC_IPV6} proto 99",),
+        (f"route add 192.0.2.11/32 dev p2 metric {int(IPv4Address('192.0.2.11'))} proto 99",),
+        (f"route add prohibit 192.0.2.11/32 metric {int(IPv4Address('192.0.2.11'))} proto 99",),
+    ],
+)
+def test_whatever_stands_there_gives_way_and_nothing_of_it_is_left(build: Callable[..., Bench], standing: tuple[str, ...]) -> None:
+    bench = build(WEB1)
+    bench.ip(*standing)
+    assert bench.full_pass()[1] != []
+    bench.router.take_over = True
+    assert bench.full_pass()[1] == []
+    bench.router.take_over = False
+    bench.settle()
+    assert "proto 99" not in bench.show("-6", "route", "show") + bench.show("route", "show")
+    assert "dev p0" in bench.show("-6", "route", "get", "2001:db8:11::5")
+    assert "dev p0" in bench.show("route", "get", "192.0.2.11")
+
+
+def test_a_step_that_broke_off_is_made_up_for_in_the_next_full_pass(bench: Bench) -> None:
+    """The agent asks for one; it must not take what the links were by then for what they were when all was well."""
+    bench.ip("link set q0 down")
+    bench.settle()
+    assert bench.full_pass() == ([], [])
+    bench.events.read()
+    bench.ip("link set q0 up")
+    bench.until(lambda: bench.router.kernel.links()["p0"].up)
+    batch = bench.events.read()
+    bench.router.concerned(batch.ifindexes, batch.links_changed)  # and here it broke off
+    made, failed = bench.full_pass()
+    assert made
+    assert failed == []
+
+
+def test_a_neighbour_of_ours_with_one_state_too_many_is_made_anew_once(bench: Bench) -> None:
+    bench.ip(f"neigh replace {WEB.link_local} lladdr {WEB.lladdr} dev p0 nud noarp protocol 201")
+    bench.settle()
+    assert bench.full_pass() == ([], [])
+    assert "PERMANENT" in bench.show("neigh", "show", str(WEB.link_local), "dev", "p0")

@@ -1,13 +1,15 @@
 """The configuration is read strictly, and every fault is told with its place and mend."""
 
+import os
 import re
+import signal
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
 import pytest
 
 from l3ctl.config import Config, load_config
-from l3ctl.errors import BadInput
+from l3ctl.errors import BadInput, MissingRequirement
 from l3ctl.model import BgpSettings, Mode, Neighbour, Peer, Settings, XdpMode
 from l3ctl.site import load_site, load_site_apart
 
@@ -370,3 +372,20 @@ def test_a_site_read_apart_is_the_same(tmp_path: Path) -> None:
     assert site.fingerprint() == load_site(ROOT / "configs/l3ctl.yaml").fingerprint()
     with pytest.raises(BadInput, match=r"nowhere\.yaml"):
         load_site_apart(tmp_path / "nowhere.yaml")
+
+
+def test_a_reader_that_is_killed_is_an_error_and_no_half_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("l3ctl.site.load_site", lambda _: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(MissingRequirement, match="was ended by signal 9"):
+        load_site_apart(ROOT / "configs/l3ctl.yaml")
+
+
+def test_the_reader_holds_nothing_that_its_parent_had_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock above all: who takes the place of an agent that was killed meanwhile must get it."""
+    held = (tmp_path / "lock").open("w")
+    monkeypatch.setattr("l3ctl.site.load_site", lambda _: os.listdir("/proc/self/fd"))  # noqa: PTH208
+    found: object = load_site_apart(ROOT / "configs/l3ctl.yaml")
+    assert isinstance(found, list)
+    assert str(held.fileno()) not in found
+    assert len(found) <= 5
+    held.close()

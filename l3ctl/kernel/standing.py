@@ -1,0 +1,73 @@
+"""What stands in the kernel where routes of ours were to go, and how it is taken away when it is to give way."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from l3ctl.kernel import routes
+from l3ctl.kernel.found import ASKED_SINGLY, routes_of
+from l3ctl.kernel.netlink import NetlinkSocket
+from l3ctl.kernel.wire import PROTOCOL
+from l3ctl.model import GatewayAddress, Neighbour, Prefix, Route
+
+Entry = GatewayAddress | Neighbour | Route
+E = TypeVar("E", bound=Entry)
+Spot = tuple[Prefix, int, int]
+"""prefix, metric, and ifindex of one that is on link: it stands beside those of other netdevs, where any other has the spot alone"""
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[E]):
+    """One thing to add or remove, for the change at ``position``."""
+
+    position: int
+    removes: bool
+    item: E
+    ifindex: int
+
+
+def remove_rivals(kernel: NetlinkSocket, blocked: Sequence[Step[Route]]) -> None:
+    """Delete others' routes of the same prefix and metric as these, path by path; beside one that is on link, those of its device alone."""
+    spots = {spot(step) for step in blocked}
+    doomed = [
+        routes.pack_delete(entry, hop)
+        for entry in routes_of(kernel, {prefix for prefix, _, _ in spots}, [None], ours=False)
+        for hop in entry.hops
+        if spots & {(entry.prefix, entry.metric, 0), (entry.prefix, entry.metric, hop[0])}
+    ]
+    kernel.batch(doomed)  # what is refused is found standing by who adds
+
+
+def is_the_very_one(entry: routes.RouteEntry, step: Step[Route]) -> bool:
+    """Whether a route that was found is the very one that was to be added."""
+    if entry.protocol != PROTOCOL or entry.blackhole != (not step.item.interface):
+        return False
+    return entry.blackhole or entry.hops == ((step.ifindex, step.item.next_hop),)
+
+
+def spot(step: Step[Route]) -> Spot:
+    """Where a route goes."""
+    on_link = step.item.interface and not step.item.next_hop
+    return step.item.prefix, step.item.metric, step.ifindex if on_link else 0
+
+
+def _spots(entry: routes.RouteEntry) -> Iterator[Spot]:
+    yield entry.prefix, entry.metric, 0
+    yield from ((entry.prefix, entry.metric, ifindex) for ifindex, _ in entry.hops if ifindex)
+
+
+def standing_at(kernel: NetlinkSocket, blocked: Sequence[Step[Route]]) -> dict[Spot, list[routes.RouteEntry]]:
+    """What stands where routes could not be added, looked for where it costs least first.
+
+    The kernel can be asked how it reaches an address but not for a prefix, so these are dumps: ours on the same interfaces, which is
+    a repetition; ours anywhere; a whole table only for what is another's.
+    """
+    spots = {spot(step) for step in blocked}
+    same: set[int | None] = {step.ifindex for step in blocked}
+    found: dict[Spot, list[routes.RouteEntry]] = {}
+    for ours, ifindexes in ((True, same if len(same) <= ASKED_SINGLY else ()), (True, [None]), (False, [None])):
+        missing = spots - found.keys()
+        for entry in routes_of(kernel, {prefix for prefix, _, _ in missing}, ifindexes, ours=ours):
+            for one in missing.intersection(_spots(entry)):
+                found.setdefault(one, []).append(entry)
+    return found
