@@ -42,12 +42,20 @@ def apply(kernel: NetlinkSocket, changes: Sequence[Change], *, take_over: bool =
     """
     reasons: Reasons = {}
     begins = 0
-    for added, grouped in groupby(changes, key=_added):
-        run = list(grouped)
+    for added, run in _runs(changes):
         failed = (_add_many if added and len(run) >= _MANY else _apply_few)(kernel, run, take_over)
         reasons |= {begins + position: reason for position, reason in failed.items()}
         begins += len(run)
     return [Failure(changes[position], reasons[position]) for position in sorted(reasons)]
+
+
+def _runs(changes: Sequence[Change]) -> Iterator[tuple[type[Neighbour] | type[Route] | None, Sequence[Change]]]:
+    """The changes in turn, as long as they are additions of one kind, or are not. All of them mostly are, which is seen faster at once."""
+    if len({(change.verb, type(change.item)) for change in changes}) == 1:
+        yield _added(changes[0]), changes
+        return
+    for added, grouped in groupby(changes, key=_added):
+        yield added, list(grouped)
 
 
 def _added(change: Change) -> type[Neighbour] | type[Route] | None:
@@ -59,12 +67,13 @@ def _added(change: Change) -> type[Neighbour] | type[Route] | None:
 
 def _add_many(kernel: NetlinkSocket, run: Sequence[Change], take_over: bool) -> Reasons:
     """Additions of one kind, in whatever order: packed together, and taken one by one only where the kernel refuses."""
-    entries = [cast(Neighbour | Route, change.item) for change in run]
+    entries = cast(list[Neighbour | Route], [change.item for change in run])
     indexes = {name: kernel.index_of(name) if name else 0 for name in {entry.interface for entry in entries}}
     reasons = {position: _missing(entry) for position, entry in enumerate(entries) if indexes[entry.interface] is None}
     positions = [position for position in range(len(run)) if position not in reasons] if reasons else range(len(run))
-    items = [entries[position] for position in positions]
-    ifindexes = [cast(int, indexes[item.interface]) for item in items]
+    items = [entries[position] for position in positions] if reasons else entries
+    found = cast(dict[str, int], indexes)
+    ifindexes = [found[item.interface] for item in items]
     added = _added(run[0])
     if added is Route:
         groups = uniform_routes(cast(list[Route], items), ifindexes)

@@ -8,12 +8,12 @@ import struct
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from ipaddress import IPv6Network
 from typing import TypeVar
 
 from l3ctl.kernel import neighbours, routes
 from l3ctl.kernel.wire import HEADER, NLM_F_ACK, NLM_F_REQUEST, Message
-from l3ctl.model import Neighbour, Route
+from l3ctl.model import Address, Neighbour, Route
 
 T = TypeVar("T")
 _SEQUENCE_AT, _FLAGS_AT = 8, 6
@@ -57,38 +57,46 @@ class Uniform:
 def uniform_neighbours(items: Sequence[Neighbour], ifindexes: Sequence[int]) -> list[Uniform]:
     """Permanent neighbours, only where there are none; a group for each family."""
 
-    def group(places: list[int]) -> Uniform:
-        chosen = [items[place] for place in places]
+    def group(places: Sequence[int], chosen: Sequence[Neighbour]) -> Uniform:
         first = chosen[0]
         lladdrs = bytes.fromhex("".join([one.lladdr for one in chosen]).replace(":", ""))
-        own = {"address": b"".join([one.address.packed for one in chosen]), "lladdr": lladdrs}
+        own = {"address": _packed([one.address for one in chosen]), "lladdr": lladdrs}
         return _uniform(places, neighbours.pack_add(first, 0, replace=False), neighbours.columns(first), _indexes(ifindexes, places) | own)
 
-    return _grouped(items, lambda item: type(item.address), group)
+    return _grouped(items, [type(item.address) for item in items], group)
 
 
 def uniform_routes(items: Sequence[Route], ifindexes: Sequence[int]) -> list[Uniform]:
     """Routes, as `routes.pack_add` makes them; a group for each family, those without a next hop apart."""
 
-    def group(places: list[int]) -> Uniform:
-        chosen = [items[place] for place in places]
+    def group(places: Sequence[int], chosen: Sequence[Route]) -> Uniform:
         first = chosen[0]
         own = {
-            "destination": b"".join([one.prefix.network_address.packed for one in chosen]),
+            "destination": _packed([one.prefix.network_address for one in chosen]),
             "length": bytes([one.prefix.prefixlen for one in chosen]),
             "metric": array("I", [one.metric for one in chosen]).tobytes(),
-            "next_hop": b"".join([one.next_hop.packed for one in chosen if one.next_hop is not None]),
+            "next_hop": _packed([one.next_hop for one in chosen if one.next_hop is not None]),
         }
         return _uniform(places, routes.pack_add(first, 0), routes.columns(first), _indexes(ifindexes, places) | own)
 
-    return _grouped(items, lambda item: (type(item.prefix), item.next_hop is None, not item.interface), group)
+    kinds = [(type(item.prefix) is IPv6Network) + 2 * (item.next_hop is None) + 4 * (not item.interface) for item in items]
+    return _grouped(items, kinds, group)
 
 
-def _grouped(items: Sequence[T], kind: Callable[[T], object], group: Callable[[list[int]], Uniform]) -> list[Uniform]:
+def _grouped(items: Sequence[T], kinds: Sequence[object], group: Callable[[Sequence[int], Sequence[T]], Uniform]) -> list[Uniform]:
+    """A group of each kind that there is; mostly there is one, and nothing to sort."""
+    if len(set(kinds)) == 1:
+        return [group(range(len(items)), items)]
     places: dict[object, list[int]] = {}
-    for key, run in groupby(range(len(items)), key=lambda place: kind(items[place])):
-        places.setdefault(key, []).extend(run)
-    return [group(chosen) for chosen in places.values()]
+    for place, kind in enumerate(kinds):
+        places.setdefault(kind, []).append(place)
+    return [group(chosen, [items[place] for place in chosen]) for chosen in places.values()]
+
+
+def _packed(addresses: Sequence[Address]) -> bytes:
+    """As `address.packed` of each of one family, in half the time."""
+    width = addresses[0].max_prefixlen // 8 if addresses else 0
+    return b"".join([int(address).to_bytes(width) for address in addresses])
 
 
 def _indexes(ifindexes: Sequence[int], places: Sequence[int]) -> dict[str, bytes]:

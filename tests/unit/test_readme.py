@@ -19,6 +19,18 @@ def test_its_numbers_are_those_of_the_results_file() -> None:
     assert len(rows) == 10
 
 
+def test_its_numbers_of_the_kernel_are_those_of_the_results_file() -> None:
+    rows = {row["name"]: row for row in json.loads((ROOT / "docs/results/kernel.json").read_text())["rows"]}
+    told = re.findall(r"\| ([\d.]+) s \| ([\d.]+) s \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", README)
+    shown = [rows[name] for name in ("neighbours-100k", "routes6-100k", "routes4-20k", "noop-10k", "heal-p99")]
+    assert told == [
+        (f"{row['ours']:.3f}", f"{row['reference']:.3f}", *(f"{row[key]:.2f}" for key in ("ratio", "low", "high"))) for row in shown
+    ]
+    growth = re.search(r"exponent of ([\d.]+) for neighbours and ([\d.]+) for routes", README)
+    assert growth
+    assert growth.groups() == tuple(f"{rows[name]['ours']:.2f}" for name in ("neighbours-growth", "routes6-growth"))
+
+
 def test_every_command_it_names_exists_and_every_target() -> None:
     assert set(re.findall(r"(?:`|bin/)l3ctl ([a-z][a-z-]+)", README)) <= set(COMMANDS)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
