@@ -30,6 +30,8 @@ from l3ctl.xdp.filter import Filter
 
 TICK = 0.5
 """seconds between two looks at what no event tells: answers overdue, ports to try again, the filter taken off by hand"""
+_SIGNALS_AT_ONCE = 65536
+"""as many as a pipe holds"""
 _FILTER_SHARE = 1000
 """Comparing the filter's maps with what they should hold may take one part in so many of our time: each tick for a few ports, every 40
 seconds for 10,000. Whether the filter is attached is seen each tick."""
@@ -92,8 +94,11 @@ class Agent:
             signal.signal(signum, lambda *_: None)
 
         def wake() -> None:
-            for signum in os.read(wake_read, 64):
-                caught.get(signum, lambda: None)()
+            # All that have come are one of each, and an end comes first: it must not wait behind a hundred readings of the same files.
+            arrived = set(os.read(wake_read, _SIGNALS_AT_ONCE))
+            for signum in (one for one in caught if one in arrived):
+                if not self._stopping:
+                    caught[signum]()
 
         self._selector.register(wake_read, selectors.EVENT_READ, wake)
 

@@ -67,7 +67,8 @@ class Present:
         orphans = {name.removeprefix(ORPHAN): name for name in names if name.startswith(ORPHAN)}
         owners |= {netdev: name for netdev, name in orphans.items() if netdev not in self._port_at}
         found = self.kernel.read(owners.keys()) if seen is None else self.kernel.understand(seen, owners.keys())
-        foreign += (one for one in found.foreign if one.interface in self._port_at or owners[one.interface] in self.beside)
+        # `get`: a netdev may have been renamed since its name was asked for
+        foreign += (one for one in found.foreign if one.interface in self._port_at or owners.get(one.interface) in self.beside)
         made_by_kernel = (one for one in found.link_locals if one.interface in self._port_at)
         addresses = _by_owner((*found.addresses, *made_by_kernel), owners)
         neighbours = _by_owner(found.neighbours, owners)

@@ -5,9 +5,12 @@
 
 import os
 import secrets
+import signal
+import time
 
 import pytest
 
+from l3ctl.lab.crowd import Crowd
 from l3ctl.lab.drift import INJURIES, drift, flap
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -30,3 +33,15 @@ def test_every_injury_heals(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_storm_of_flaps_ends_with_every_port_right_and_in_bounded_memory() -> None:
     before, after = flap(f"l3t{os.getpid()}v", FLAPS, secrets.randbits(32))
     assert after["peak"] - before["peak"] < GROWTH
+
+
+def test_an_end_does_not_wait_behind_a_hundred_reloads() -> None:
+    with Crowd(f"l3t{os.getpid()}u", 3, trunks=False) as crowd:
+        crowd.start_agent()
+        assert crowd.agent is not None
+        for _ in range(300):
+            crowd.agent.send_signal(signal.SIGHUP)
+            time.sleep(0.001)  # else the kernel makes one of them
+        crowd.agent.terminate()
+        crowd.agent.wait(10)
+        assert (crowd.run_dir / "agent.log").read_text().splitlines()[-1].startswith("stop ")
