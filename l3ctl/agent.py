@@ -17,12 +17,13 @@ from l3ctl.bgp.speaker import Speaker
 from l3ctl.control import Answer, ControlServer, as_json
 from l3ctl.errors import BadInput, L3ctlError, Problem
 from l3ctl.evidence import Billing
+from l3ctl.failures import Failed, Failures
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lock import Lock
 from l3ctl.log import event
-from l3ctl.model import Announcement, Change
-from l3ctl.present import ORPHAN
-from l3ctl.router import Failed, Router, reason_of
+from l3ctl.model import Announcement, Change, NextHop
+from l3ctl.router import Router
+from l3ctl.silence import Silence
 from l3ctl.site import Site, load_site_apart
 from l3ctl.status import status
 from l3ctl.violations import Violations
@@ -45,10 +46,7 @@ class Agent:
         config = site.config
         self._started = time.time()
         self._next_pass = self._rested = self._next_comparison = 0.0
-        self._failed: dict[str, list[Failed]] = {}
-        self._told: dict[str, list[str]] = {}
-        self._trouble = ""
-        self._bad_input: list[str] = []
+        self._failures = Failures()
         self._overrun_told = -math.inf
         self._stopping = False
         self._lock = Lock(config.lock_file)
@@ -60,6 +58,7 @@ class Agent:
         self._router = Router(site.ports, config.settings, self._kernel, self._filter, self._speaker)
         self._router.take_over = take_over
         self._billing = Billing(site.ports, config.gateways)
+        self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
     def run(self) -> None:
@@ -119,10 +118,11 @@ class Agent:
     def _tick(self, now: float) -> None:
         if self._speaker is not None:
             self._speaker.tick(now)
+        released = self._silence.released(now)
         if now >= self._next_pass:
             self._full_pass()
         else:
-            self._look_again(self._failed.keys() | self._disturbed())
+            self._look_again({*self._failures.ports()} | self._disturbed() | released)
         self._tell_violations()
 
     def _on_samples(self) -> None:
@@ -158,6 +158,7 @@ class Agent:
         except L3ctlError as error:
             self._stumble(error)
         else:
+            self._silence.watch(ports)
             self._look_again(ports)
 
     def _look_again(self, ports: Collection[str]) -> None:
@@ -179,17 +180,31 @@ class Agent:
         """`asked`: somebody waits for the changes; else they are told one by one, and forgotten."""
         began = time.monotonic()
         self._next_pass = began + self._site.config.full_pass
+        self._resolve_next_hops()
         made = self._account(None, self._router.put_right, keep=asked)
         now = time.monotonic()
         self._rested = now + max(TICK, now - began)
         if made is None:
             self._next_pass = self._rested
             return []
-        self._trouble = ""
+        self._failures.went_through()
         if self._speaker is not None:
             # Only now: with wishes that are not whole, ExaBGP would be told to withdraw what the first pass did not come to.
             self._speaker.complete()
         return made
+
+    def _resolve_next_hops(self) -> None:
+        """Of a link-local that has gone the last one is kept: its link is down, and so will the session be."""
+        bgp = self._site.config.bgp
+        for peer in bgp.peers if bgp else ():
+            if peer.next_hop is NextHop.LINK_LOCAL and self._speaker is not None:
+                try:
+                    link_local = self._kernel.link_local(peer.interface, peer.local_address)
+                except L3ctlError as error:
+                    self._stumble(error)
+                else:
+                    if link_local is not None:
+                        self._speaker.resolve(peer, link_local)
 
     def _account(
         self, ports: Collection[str] | None, work: Callable[[], Iterator[tuple[list[Change], list[Failed]]]], *, keep: bool = False
@@ -210,29 +225,13 @@ class Agent:
         except L3ctlError as error:
             self._stumble(error)
             return None
-        for name in list(self._failed) if ports is None else ports:
-            self._failed.pop(name, None)
-        for failure in failed:
-            self._failed.setdefault(failure.change.port, []).append(failure)
-        self._tell_failures()
+        self._failures.looked_at(ports, failed)
         return kept
 
     def _stumble(self, error: L3ctlError) -> None:
         """Work broke off, and what it came to is unknown: look at everything, and tell only once."""
         self._next_pass = min(self._next_pass, time.monotonic() + TICK)
-        if self._trouble != reason_of(error):
-            self._trouble = reason_of(error)
-            event("refuse", reason=self._trouble)
-
-    def _tell_failures(self) -> None:
-        for name, failures in self._failed.items():
-            lines = [f"{failure.change}: {failure.reason}" for failure in failures]
-            if self._told.get(name) != lines:
-                for line in lines:
-                    event("refuse", port=name, reason=line)
-            self._told[name] = lines
-        for name in self._told.keys() - self._failed.keys():
-            del self._told[name]
+        self._failures.broke_off(error)
 
     def _reload(self) -> list[Change]:
         """Another configuration and inventory, if they are good ones; else all stays as it was. The changes made."""
@@ -244,24 +243,33 @@ class Agent:
             if site.source_guard() != self._site.source_guard():
                 self._filter.open(site.source_guard())
         except L3ctlError as error:  # also of a filter that does not compile: the one there stays
-            self._bad_input = error.lines()
-            for line in self._bad_input:
-                event("refuse", reason=line)
+            self._failures.read(error)
             return []
-        self._bad_input = []
+        self._failures.read()
         self._site = site
         self._billing = Billing(site.ports, site.config.gateways)
         self._router.replace(site.ports, site.config.settings)
+        self._silence.replace()
         return self._full_pass(asked=True)
 
     def _answer(self, asked: dict[str, Any]) -> Answer:
         match asked.get("command"):
             case "status":
-                return status(self._router, self._failures(), {"pid": os.getpid(), "since": self._started, "version": __version__})
+                me: dict[str, object] = {"pid": os.getpid(), "since": self._started, "version": __version__}
+                return status(self._router, self._failures.as_json(), me, self._silence.seconds_left())
             case "plan":
                 return {"changes": as_json([*self._planned(asked.get("site")), *self._router.unheard()])}
             case "apply":
                 return self._applied(asked.get("site"), take_over=asked.get("take_over") is True)
+            case "drain" | "undrain" as verb:
+                self._silence.drain(on=verb == "drain")
+                self._full_pass(asked=True)
+                return self._drained()
+            case "drained":
+                return self._drained()
+            case "stop":
+                self._stop()
+                return {}
             case "violations":
                 since, quiet = asked.get("since"), asked.get("quiet")
                 lines = self._violations.since(since if isinstance(since, int) else 0, quiet=bool(quiet))
@@ -276,13 +284,19 @@ class Agent:
             changes = self._full_pass(asked=True) if self._has(fingerprint) else self._reload()
         finally:
             self._router.take_over = always
-        return {"changes": as_json(changes), "failed": self._failures()}
+        return {"changes": as_json(changes), "failed": self._failures.as_json()}
+
+    def _drained(self) -> Answer:
+        """How far it is: what ExaBGP is still to be asked for, and whether it has sent everything."""
+        assert self._speaker is not None
+        told = self._speaker.status()
+        return {"drained": self._router.drained, "relay": told["relay"], "left": told["queued"], "sent": self._speaker.sent()}
 
     def _has(self, fingerprint: object) -> bool:
         """Whether what the asker has read is what we work by; then nothing is wrong with it any more, if it was."""
         same = fingerprint == self._site.fingerprint()
         if same:
-            self._bad_input = []
+            self._failures.read()
         return same
 
     def _planned(self, fingerprint: object) -> list[Change]:
@@ -293,15 +307,6 @@ class Agent:
         if fingerprint != site.fingerprint():
             raise BadInput([Problem(str(site.path), "the running agent reads this file, which says otherwise", "ask with --config")])
         return self._router.preview(site.ports, site.config.settings)
-
-    def _failures(self) -> list[dict[str, object]]:
-        told: list[dict[str, object]] = [
-            {"port": name, "change": str(failure.change), "reason": failure.reason}
-            for name, failures in sorted(self._failed.items())
-            for failure in failures
-        ]
-        told += ({"port": ORPHAN, "change": "read the configuration and inventory", "reason": line} for line in self._bad_input)
-        return [*told, {"port": ORPHAN, "change": "look at everything", "reason": self._trouble}] if self._trouble else told
 
 
 def _tell_answer(command: Command, accepted: bool) -> None:

@@ -1,7 +1,7 @@
 """What should exist for a port, from its inventory record and what the kernel says of its links. Pure."""
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Interface, IPv6Network
 
 from l3ctl.model import (
     METRIC_BLACKHOLE,
@@ -50,14 +50,20 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> P
         addresses=_gateway_addresses(port, layer3, settings),
         neighbours=frozenset(_neighbours(port)) if layer3.admin_up else frozenset(),
         routes=frozenset(_routes(port)) if up else frozenset(),
-        announcements=frozenset(_announcements(port)) if up else frozenset(),
+        announcements=frozenset(_announcements(port, settings.covers)) if up and port.announce else frozenset(),
     )
 
 
 def desired_beside(interface: str, links: Mapping[str, LinkFacts], settings: Settings) -> PortState:
-    """The wanted state of a netdev that is no port's: on an uplink the upstream routers' neighbours; without an interface, blackholes."""
+    """The wanted state of a netdev that is no port's: on an uplink the upstream routers' neighbours; without an interface, blackholes.
+
+    What covers the hosts' prefixes is announced whether they are up or not; the blackhole is the route that it rests on.
+    """
     if not interface:
-        return PortState(routes=frozenset(Route("", prefix, None, METRIC_BLACKHOLE) for prefix in settings.blackholes))
+        return PortState(
+            routes=frozenset(Route("", prefix, None, METRIC_BLACKHOLE) for prefix in settings.blackholes),
+            announcements=frozenset(Announcement(prefix, None) for prefix in settings.covers),
+        )
     here = links.get(interface)
     admin_up = here is not None and here.admin_up
     return PortState(neighbours=frozenset(one for one in settings.uplinks if one.interface == interface and admin_up))
@@ -112,6 +118,16 @@ def _routes(port: Port) -> Iterator[Route]:
         yield from (Route(port.interface, prefix, host.link_local, route_metric(prefix)) for prefix in host.prefixes())
 
 
-def _announcements(port: Port) -> Iterator[Announcement]:
+def _announcements(port: Port, covers: tuple[Prefix, ...]) -> Iterator[Announcement]:
+    """What is within a cover of this router is at home here, and reached by it; elsewhere the longer prefix wins."""
     for host in port.hosts:
-        yield from (Announcement(prefix, host.link_local) for prefix in host.prefixes())
+        for prefix in host.prefixes():
+            if not any(is_within(prefix, cover) for cover in covers):
+                yield Announcement(prefix, host.link_local, port.attributes)
+
+
+def is_within(prefix: Prefix, cover: Prefix) -> bool:
+    """Whether all of a prefix is covered; never by one of the other family."""
+    if isinstance(prefix, IPv4Network):
+        return isinstance(cover, IPv4Network) and prefix.subnet_of(cover)
+    return isinstance(cover, IPv6Network) and prefix.subnet_of(cover)

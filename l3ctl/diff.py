@@ -32,12 +32,13 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
 def diff_all(have: Mapping[str, PortState], want: Mapping[str, PortState]) -> list[Change]:
     """What to do to bring all these ports, by name, from `have` to `want`, in order. A port that is missing on one side has nothing."""
     changes: list[Change] = []
-    kept: list[tuple[str, Announcement]] = []
+    kept: list[tuple[str, Announcement, bool]] = []
     for port in have.keys() | want.keys():
         before, after = have.get(port, PortState()), want.get(port, PortState())
         if before != after:
             changes += _changes(port, before, after)
-        kept += ((port, one) for one in before.announcements & after.announcements)
+        stays = {(one.prefix, one.host) for one in after.announcements}
+        kept += ((port, one, one in after.announcements) for one in before.announcements if (one.prefix, one.host) in stays)
     return in_order([*changes, *_pauses(changes, kept)])
 
 
@@ -51,22 +52,30 @@ def _changes(port: str, have: PortState, want: PortState) -> Iterable[Change]:
     yield from _by_key(port, have.addresses, want.addresses)
     yield from _by_key(port, have.neighbours, want.neighbours)
     yield from _by_key(port, have.routes, want.routes)
-    yield from (Change(port, Verb.WITHDRAW, item) for item in have.announcements - want.announcements)
-    yield from (Change(port, Verb.ANNOUNCE, item) for item in want.announcements - have.announcements)
+    yield from _announcements(port, have.announcements - want.announcements, want.announcements - have.announcements)
 
 
-def _pauses(changes: Iterable[Change], kept: Iterable[tuple[str, Announcement]]) -> Iterable[Change]:
+def _announcements(port: str, gone: Iterable[Announcement], come: Iterable[Announcement]) -> Iterable[Change]:
+    """Other attributes for a prefix of a host replace those it had: it is not withdrawn in between."""
+    before = {(one.prefix, one.host): one for one in gone}
+    after = {(one.prefix, one.host) for one in come}
+    yield from (Change(port, Verb.WITHDRAW, one) for one in gone if (one.prefix, one.host) not in after)
+    yield from (Change(port, Verb.ANNOUNCE, one, before.get((one.prefix, one.host))) for one in come)
+
+
+def _pauses(changes: Iterable[Change], kept: Iterable[tuple[str, Announcement, bool]]) -> Iterable[Change]:
     """What stays announced while its route moves, as with a port to another netdev, is withdrawn for as long as there is none.
 
-    The old route must go before the new one comes: the kernel does not take both.
+    The old route must go before the new one comes: the kernel does not take both. `kept` says of each whether it stays just as it is.
     """
     routes = [change for change in changes if isinstance(change.item, Route)]
     going = {change.item.prefix for change in routes if change.verb is not Verb.ADD and isinstance(change.item, Route)}
     coming = {(change.port, change.item.prefix) for change in routes if not goes(change) and isinstance(change.item, Route)}
-    for port, one in kept:
+    for port, one, unchanged in kept:
         if one.prefix in going and (port, one.prefix) in coming:
             yield Change(port, Verb.WITHDRAW, one)
-            yield Change(port, Verb.ANNOUNCE, one)
+            if unchanged:
+                yield Change(port, Verb.ANNOUNCE, one)
 
 
 def _policy(port: str, have: PortPolicy | None, want: PortPolicy | None) -> Iterable[Change]:

@@ -5,7 +5,7 @@ Link-layer addresses are canonical text: six lower-case hex bytes joined by colo
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
@@ -22,6 +22,23 @@ class Mode(enum.StrEnum):
 
     ENFORCE = "enforce"
     AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class PathAttributes:
+    """What an announcement carries besides its next hop. None: as the router's settings say."""
+
+    med: int | None = None
+    local_preference: int | None = None
+    """told to internal peers only (RFC 4271, 5.1.5)"""
+    communities: tuple[tuple[int, ...], ...] | None = None
+    """pairs (RFC 1997), in order"""
+    large_communities: tuple[tuple[int, ...], ...] | None = None
+    """triples (RFC 8092), in order"""
+
+    def or_else(self, defaults: "PathAttributes") -> "PathAttributes":
+        """What is None here taken from there."""
+        return PathAttributes(*(there if here is None else here for here, there in zip(astuple(self), astuple(defaults), strict=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +70,8 @@ class Port:
     qinq: bool = False
     mode: Mode | None = None
     source_guard: bool | None = None
+    announce: bool = True
+    attributes: PathAttributes = PathAttributes()
 
 
 class XdpMode(enum.StrEnum):
@@ -82,6 +101,8 @@ class Settings:
     """upstream routers, on netdevs that are no port's: permanent, so that no flood can starve them"""
     blackholes: tuple[Prefix, ...] = ()
     """what covers the hosts' prefixes: packets for one that is not there must not follow the default route back to where they came from"""
+    covers: tuple[Prefix, ...] = ()
+    """those of the blackholes that are announced themselves, in place of the hosts' prefixes within them"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +192,11 @@ class PortPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """A prefix to be in BGP, and the host's link-local it is reached by."""
+    """A prefix to be in BGP, and the host's link-local it is reached by; None of one that covers others, which a blackhole answers for."""
 
     prefix: Prefix
-    host: IPv6Address
+    host: IPv6Address | None
+    attributes: PathAttributes = PathAttributes()
 
     def __str__(self) -> str:
         return f"prefix {self.prefix}"
@@ -191,6 +213,15 @@ class PortState:
     announcements: frozenset[Announcement] = frozenset()
 
 
+class NextHop(enum.StrEnum):
+    """A next hop that is another address for each router, or for each host."""
+
+    LINK_LOCAL = "link-local"
+    """this router's own, on the link that the session runs over"""
+    HOST = "host"
+    """the host's link-local: for a peer on its link, or on this router"""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """A BGP session of this router's ExaBGP. ``next_hop`` is what announcements to this peer carry, for both families (RFC 8950)."""
@@ -198,14 +229,29 @@ class Peer:
     address: Address
     remote_as: int
     local_address: Address
-    next_hop: Address
+    next_hop: Address | NextHop
     interface: str | None = None
-    """the link a session over link-local addresses runs on"""
+    """the link a session over link-local addresses runs on, or whose link-local of ours is the next hop"""
+    password_file: Path | None = None
+    """holds the key that signs the session's segments (RFC 2385)"""
+    ttl_security: bool = False
+    """refuse what was not sent on the link itself (RFC 5082)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Damping:
+    """More than ``flaps`` losses of link ``within`` seconds hold a port down until it was quiet for ``hold`` seconds, then twice that."""
+
+    flaps: int
+    within: int
+    hold: int
+    max_hold: int
+    """seconds, however often it is doubled"""
 
 
 @dataclass(frozen=True, slots=True)
 class BgpSettings:
-    """What ExaBGP is told: one router, its peers, and the attributes every announcement carries."""
+    """What ExaBGP is told: one router, its peers, and the attributes announcements carry where their port says nothing else."""
 
     router_id: IPv4Address
     local_as: int
@@ -215,53 +261,20 @@ class BgpSettings:
     """seconds"""
     restart_time: int = 120
     """seconds a peer keeps our routes while ExaBGP restarts (RFC 4724)"""
+    local_preference: int | None = None
+    communities: tuple[tuple[int, ...], ...] = ()
+    large_communities: tuple[tuple[int, ...], ...] = ()
+    damping: Damping | None = None
+    user: str | None = None
+    """who ExaBGP and its relay run as; None is root"""
+
+    @property
+    def attributes(self) -> PathAttributes:
+        """What every announcement carries where its port says nothing else."""
+        return PathAttributes(self.med, self.local_preference, self.communities, self.large_communities)
 
 
 Item = PortPolicy | GatewayAddress | Neighbour | Route | Announcement
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What l3ctl.yaml says, read and found good."""
-
-    router: str
-    inventory_file: Path
-    run_dir: Path
-    full_pass: int
-    """seconds between full comparisons"""
-    xdp_mode: XdpMode
-    settings: Settings
-    bgp: BgpSettings | None
-
-    @property
-    def gateways(self) -> tuple[Address, ...]:
-        """Every gateway address, which no host may be billed."""
-        return (*self.settings.gateway_ipv6, *self.settings.gateway_ipv4)
-
-    @property
-    def bpffs(self) -> Path:
-        """Where the filter's pins live."""
-        return self.run_dir / "bpf"
-
-    @property
-    def agent_socket(self) -> Path:
-        """Where commands reach the agent."""
-        return self.run_dir / "agent.sock"
-
-    @property
-    def bgp_socket(self) -> Path:
-        """Where ExaBGP's relay and the agent meet."""
-        return self.run_dir / "bgp.sock"
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by the one agent of this router."""
-        return self.run_dir / "agent.lock"
-
-    @property
-    def sysctl_memory(self) -> Path:
-        """What the ports' sysctls were before."""
-        return self.run_dir / "sysctls.json"
 
 
 class Verb(enum.StrEnum):

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 
 from l3ctl.bgp.speaker import Speaker
+from l3ctl.configuration import Configuration
 from l3ctl.errors import L3ctlError
+from l3ctl.failures import reason_of
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lock import Lock
-from l3ctl.model import Configuration, Settings
-from l3ctl.router import Router, reason_of
+from l3ctl.model import Settings
+from l3ctl.router import Router
 from l3ctl.xdp.filter import Filter
 
 RELAY_WAIT = 5.0
@@ -75,6 +77,7 @@ def _remove(config: Configuration) -> tuple[int, list[str]]:
     left += (f"{failure.change}: {failure.reason}" for failure in failed)
     attempt(filter_.detach)
     attempt(kernel.sysctls.restore)
+    attempt(lambda: config.drain_mark.unlink(missing_ok=True))
     if others := kernel.look().count_routes():
         left.append(f"{others} routes of protocol 201 are none that l3ctl makes, and stay; see `ip route show table all proto 201`")
     return len(removed), left

@@ -4,13 +4,14 @@ Keeps the promise of `diff` when steps fail: what depends on a failed step is he
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.desired import desired, desired_beside, desired_policy
 from l3ctl.diff import diff_all, goes, in_order, lacks_ground, stage
 from l3ctl.errors import L3ctlError
+from l3ctl.failures import Failed, reason_of
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import (
     Announcement,
@@ -33,14 +34,6 @@ _UNLOOKED_AT = 20
 """full passes in a row, at most, that do no more than see that nothing has changed"""
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A change that could not be made, and why."""
-
-    change: Change
-    reason: str
-
-
 class Router:
     """`speaker` is None where nothing is announced, or where a command only looks; `filter_` where none is loaded."""
 
@@ -50,6 +43,10 @@ class Router:
         """as the last full pass and the link events since then found them"""
         self.take_over = False
         """let what is another's and in the way give way"""
+        self.drained = False
+        """announce nothing at all, for a maintenance"""
+        self.held_down: frozenset[str] = frozenset()
+        """ports that are not to be announced, as they flap"""
         self.present = Present({}, settings, kernel, filter_)
         self._removed: set[Route] = set()
         self._settled: object = None
@@ -130,18 +127,27 @@ class Router:
         """What would differ under another inventory and other settings."""
         other = Router(ports, settings, self.kernel, self.filter, self.speaker)
         other.present.wishes = self.present.wishes
+        other.drained, other.held_down = self.drained, self.held_down
         return other.plan()
 
     def _differences(self, have: Mapping[str, PortState], links: Mapping[str, LinkFacts]) -> list[Change]:
-        want = {name: self._wanted(name, links) for name in have if name in self.ports or name in self.present.beside}
+        want = {name: self.wanted(name, links) for name in have if name in self.ports or name in self.present.beside}
         if self.speaker is None:
             want = {name: replace(state, announcements=frozenset()) for name, state in want.items()}
         return diff_all(have, want)
 
-    def _wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:
+    def wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:
+        """What should be of a port, or of what is wanted beside ports, links being these."""
         if name in self.ports:
-            return desired(self.ports[name], links, self.settings)
-        return desired_beside(name.removeprefix(ORPHAN), links, self.settings)
+            want = desired(self.ports[name], links, self.settings)
+        else:
+            want = desired_beside(name.removeprefix(ORPHAN), links, self.settings)
+        return replace(want, announcements=frozenset()) if self.drained or name in self.held_down else want
+
+    def is_up(self, name: str) -> bool:
+        """Whether a port's host is reachable, as the links were last read."""
+        port = self.ports[name]
+        return all(netdev in self.links and self.links[netdev].up for netdev in (port.interface, port.guard))
 
     def carry_out(self, changes: Sequence[Change]) -> tuple[list[Change], list[Failed]]:
         """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.
@@ -210,7 +216,9 @@ class Router:
             wish = set(self.present.wishes.get(name, ()))
             for change in grouped:
                 assert isinstance(change.item, Announcement)
-                (wish.add if change.verb is Verb.ANNOUNCE else wish.discard)(change.item)
+                wish -= {change.item, change.was}
+                if change.verb is Verb.ANNOUNCE:
+                    wish.add(change.item)
             self._wish(name, frozenset(wish))
 
     def _wish(self, port: str, announcements: frozenset[Announcement]) -> None:
@@ -270,7 +278,7 @@ class Router:
         self.links = self.kernel.links()
         seen = self.kernel.look()
         guarded = self.filter.digest(self._highest()) if self.filter is not None else b""
-        now = dict(self.links), seen.digest(), guarded, dict(self.present.wishes)
+        now = dict(self.links), seen.digest(), guarded, dict(self.present.wishes), self.drained, self.held_down
         if now == self._settled and self._passes < _UNLOOKED_AT:
             self._passes += 1
             yield [], []
@@ -304,8 +312,3 @@ class Router:
             yield from self.put_right()
         else:
             yield self.look_again(ports)
-
-
-def reason_of(error: L3ctlError) -> str:
-    """An error as one line."""
-    return "; ".join(error.lines())

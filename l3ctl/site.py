@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from l3ctl.configuration import Configuration
 from l3ctl.errors import BadInput, L3ctlError, MissingRequirement, Problem
-from l3ctl.model import Configuration, Port, Settings
+from l3ctl.model import Port, Settings
 
 _PR_SET_PDEATHSIG = 1
 

@@ -1,9 +1,9 @@
 """What `l3ctl status` says of a router: every port by link, entries, filter and announcement, from a fresh look at each backend."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from l3ctl.control import Answer
-from l3ctl.desired import desired
 from l3ctl.diff import diff
 from l3ctl.model import LinkFacts, PortState
 from l3ctl.router import Router
@@ -12,8 +12,13 @@ ANSWERS = ("arp-answer", "ns-answer")
 """what the filter counts and nobody was refused"""
 
 
-def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None) -> Answer:
-    """All of it, as plain JSON. `agent` is None when a command looks for itself."""
+def status(
+    router: Router,
+    failures: Sequence[dict[str, object]],
+    agent: dict[str, object] | None,
+    held_down: Mapping[str, float] = MappingProxyType({}),
+) -> Answer:
+    """All of it, as plain JSON. `agent` is None when a command looks for itself; `held_down` says for how many seconds a port yet is."""
     links = router.kernel.links()
     held = router.speaker.held() if router.speaker is not None else None
     announced = None if held is None else {one.prefix for one in held}
@@ -23,7 +28,7 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
     for have in router.present.each(links, router.kernel.look()):
         for name in have.keys() & router.ports.keys():
             port, state = router.ports[name], have[name]
-            want = desired(port, links, router.settings)
+            want = router.wanted(name, links)
             prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
             told[name] = {
                 "name": name,
@@ -34,13 +39,14 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
                 "filter": state.policy.mode if state.policy is not None and state.policy.guard else None,
                 "prefixes": [str(prefix) for prefix in prefixes],
                 "announced": None if announced is None else sorted(str(prefix) for prefix in prefixes if prefix in announced),
+                "held_down": round(held_down[name], 1) if name in held_down else None,
                 "in_sync": name not in unheard and not diff(name, state, want if router.speaker else _silent(want)),
                 "counters": counters.get(name, {}),
             }
     return {
         "agent": agent,
         "ports": [told[name] for name in sorted(told)],
-        "bgp": router.speaker.status() if router.speaker is not None else None,
+        "bgp": {**router.speaker.status(), "drained": router.drained} if router.speaker is not None else None,
         "failed": list(failures),
         "foreign": list(router.present.foreign),
     }

@@ -1,23 +1,27 @@
 """ExaBGP's configuration, and the environment it is to be started with."""
 
+import re
 import shlex
+from pathlib import Path
 
-from l3ctl.bgp.lines import attributes_by_peer
+from l3ctl.bgp.lines import Wording
 from l3ctl.errors import BadInput, Problem
 from l3ctl.model import BgpSettings, Peer
 
-ENVIRONMENT = {
-    "exabgp_api_cli": "false",  # its command-line pipe wants fifos made beforehand
-    "exabgp_daemon_drop": "false",  # the relay is to start as root: only root may speak to the agent
-    "exabgp_daemon_user": "root",  # and so is one that is started later; run ExaBGP as a user of its own only together with the agent
-    "exabgp_log_processes": "false",  # a line for each route, which costs more than the route
-}
-"""for `exabgp server FILE`, which then stays in the foreground"""
+
+def environment(user: str | None) -> dict[str, str]:
+    """What `exabgp server FILE` is to find in its environment, to stay in the foreground; it is started as `user`, and None is root."""
+    return {
+        "exabgp_api_cli": "false",  # its command-line pipe wants fifos made beforehand
+        "exabgp_daemon_drop": "false",  # it was started as whom it is to be,
+        "exabgp_daemon_user": user or "root",  # and so is a relay that it starts later
+        "exabgp_log_processes": "false",  # a line for each route, which costs more than the route
+    }
 
 
 def exabgp_config(settings: BgpSettings, relay_command: str) -> str:
-    """A whole `exabgp.conf`. `relay_command` is split as a shell would; its program must be an absolute path."""
-    attributes_by_peer(settings)  # a next hop that cannot be announced is refused here already
+    """A whole `exabgp.conf`, with the passwords in it. `relay_command` is split as a shell would; its program must be an absolute path."""
+    Wording(settings)  # a next hop that cannot be announced is refused here already
     words = shlex.split(relay_command)
     if not words or not words[0].startswith("/") or any(set(word) & set('"\\\n') for word in words) or not relay_command.isascii():
         raise BadInput(
@@ -30,6 +34,9 @@ def exabgp_config(settings: BgpSettings, relay_command: str) -> str:
 
 def _neighbor(settings: BgpSettings, peer: Peer) -> str:
     """Manual End-of-RIB: ExaBGP's own goes out before the relay has announced anything, and a restarted ExaBGP would lose all routes."""
+    password = f"    md5-password '{_password(peer.password_file)}';\n" if peer.password_file else ""
+    # Sent with a hop limit of 255 then too, as the other end asks (RFC 5082).
+    ttl_security = "    incoming-ttl 255;\n" if peer.ttl_security else ""
     source_interface = f"    source-interface {peer.interface};\n" if peer.interface and peer.address.is_link_local else ""
     return f"""\
 neighbor {peer.address} {{
@@ -39,6 +46,8 @@ neighbor {peer.address} {{
     local-as {settings.local_as};
     peer-as {peer.remote_as};
     hold-time {settings.hold_time};
+{password}\
+{ttl_security}\
     adj-rib-out true;
     manual-eor true;
     capability {{
@@ -58,3 +67,16 @@ neighbor {peer.address} {{
     }}
 }}
 """
+
+
+def _password(path: Path) -> str:
+    """The one line of a password file. ExaBGP loses a backslash in silence, and every quote; a key has 80 bytes at most (tcp(7))."""
+    try:
+        told = path.read_bytes().rstrip(b"\n").decode("ascii", "replace")
+    except OSError as error:
+        raise BadInput([Problem(str(path), f"cannot be read: {error.strerror}", "put the session's password there")]) from error
+    if not re.fullmatch(r"[!-~]{1,80}", told) or set(told) & set("'\"\\"):
+        raise BadInput(
+            [Problem(str(path), "not one word of 1 to 80 ASCII characters without quotes or backslash", "choose such a password")]
+        )
+    return told

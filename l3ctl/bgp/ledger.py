@@ -3,13 +3,16 @@
 A route is told apart by (peer, prefix). A wish names no peer: it is for all of them. Nothing is asked of ExaBGP before it said what it
 holds (`ready`) *and* the agent said that its wishes are whole (`complete`): an agent that has just started knows only some of its ports,
 and would withdraw the others.
+
+Announcing a prefix with other attributes than before needs a moment's patience: ExaBGP sends what is pending by attribute set, in the order
+in which the sets came to be, so that the newer wish could go out first and the older one stay. Such a change waits until ExaBGP has sent
+all that it took before (a flush), a fraction of a second; the prefix stays as it was meanwhile.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_network
 
-from l3ctl.bgp.lines import Command, Key, attributes_by_peer
+from l3ctl.bgp.lines import Command, Key, Wording
 from l3ctl.bgp.pending import Pending
 from l3ctl.model import Announcement, BgpSettings, Verb
 
@@ -21,11 +24,18 @@ class Ledger:
     """The book of one router's announcements."""
 
     def __init__(self, settings: BgpSettings) -> None:
-        self._attributes = attributes_by_peer(settings)
+        self._wording = Wording(settings)
         self._wishes: dict[str, dict[Announcement, str]] = {}
-        self._wishers: Counter[str] = Counter()
+        self._wished: dict[str, tuple[tuple[str, Announcement], ...]] = {}
+        """prefix -> its owners, and what they wish; the newest counts"""
         self._have: dict[Key, str] = {}
         self._pending = Pending()
+        self._waiting: set[Key] = set()
+        """to be announced with other attributes, after a flush"""
+        self._lately: dict[Key, str] = {}
+        """what ExaBGP has taken and perhaps not sent: the attributes it was told last"""
+        self._flushing: dict[Key, str] | None = None
+        """the same of what came before the flush that goes on"""
         self._asked: Command | None = None
         self._refused: dict[Key, Command] = {}
         self._ready = self._complete = False
@@ -34,18 +44,28 @@ class Ledger:
 
     def want(self, owner: str, announcements: frozenset[Announcement]) -> None:
         """Replace the wish of one owner. Two owners may wish the same prefix for a while, when a host moves."""
-        old = set(self._wishes.pop(owner, {}).values())
-        wish = {announcement: str(announcement.prefix) for announcement in announcements}
+        before = self._wishes.pop(owner, {})
+        wish = {one: before.get(one) or str(one.prefix) for one in announcements}
         if wish:
             self._wishes[owner] = wish
-        new = set(wish.values())
-        for prefix in old ^ new:
-            self._wishers[prefix] += 1 if prefix in new else -1
-            if not self._wishers[prefix]:
-                del self._wishers[prefix]
-            for peer in self._attributes:
+        gone = {prefix for one, prefix in before.items() if one not in wish}
+        come = {prefix: one for one, prefix in wish.items() if one not in before}
+        for prefix in gone:
+            left = tuple(other for other in self._wished.pop(prefix) if other[0] != owner)
+            if left:
+                self._wished[prefix] = left
+        for prefix, one in come.items():
+            self._wished[prefix] = (*self._wished.get(prefix, ()), (owner, one))
+        for prefix in gone | come.keys():
+            for peer in self._wording.peers:
                 self._refused.pop((peer, prefix), None)
                 self._consider((peer, prefix), live=True)
+
+    def resolve(self, peer: str, link_local: IPv6Address) -> None:
+        """Know this router's link-local on the link to a peer that is told it as next hop."""
+        if self._wording.resolve(peer, link_local):
+            for prefix in self._wished:
+                self._consider((peer, prefix), live=False)
 
     def complete(self) -> None:
         """Every port has had its say: from now on what is held and not wished may go."""
@@ -68,7 +88,9 @@ class Ledger:
         """Nothing is known of it any more."""
         self._have.clear()
         self._pending.clear()
+        self._waiting.clear()
         self._refused.clear()
+        self._lately, self._flushing = {}, None
         self._asked, self._ready = None, False
 
     def answered(self, accepted: bool) -> Command:
@@ -76,6 +98,7 @@ class Ledger:
         assert self._asked is not None
         command, self._asked = self._asked, None
         for key in command.routes():
+            self._lately[key] = command.attributes
             if accepted and command.verb is Verb.ANNOUNCE:
                 self._have[key] = command.attributes
             elif accepted:
@@ -91,6 +114,13 @@ class Ledger:
             del self._refused[key]
             self._consider(key, live=False)
 
+    def flushed(self) -> None:
+        """It has sent all that it had taken when it was asked."""
+        self._flushing = None
+        waiting, self._waiting = self._waiting, set()
+        for key in waiting:
+            self._consider(key, live=False)
+
     # what to do
 
     def next_command(self) -> Command | None:
@@ -104,9 +134,24 @@ class Ledger:
         """Whether a command is outstanding."""
         return self._asked is not None
 
+    def flush(self) -> bool:
+        """Whether a flush is to be asked for now: there is nothing else to do, and something that is perhaps not sent."""
+        if not (self._ready and self._lately) or self._flushing is not None or self._asked is not None or self._pending:
+            return False
+        self._flushing, self._lately = self._lately, {}
+        return True
+
+    def waits_for_flush(self) -> bool:
+        """Whether something cannot be asked before ExaBGP has sent what it took."""
+        return bool(self._waiting)
+
     def in_sync(self) -> bool:
         """Whether ExaBGP holds all that is wished and it would take, and nothing else."""
-        return self._ready and self._complete and self._asked is None and not self._pending
+        return self._ready and self._complete and self._asked is None and not self._pending and not self._waiting
+
+    def sent(self) -> bool:
+        """Whether it has sent it, too, to each peer that has a session."""
+        return self.in_sync() and not self._lately and self._flushing is None
 
     # what the agent asks
 
@@ -122,16 +167,20 @@ class Ledger:
             announcement
             for wish in self._wishes.values()
             for announcement, prefix in wish.items()
-            if all(self._have.get((peer, prefix)) == attributes for peer, attributes in self._attributes.items())
+            if all(self._is_held(peer, prefix, announcement) for peer in self._wording.peers)
         }
-        strays = {prefix for _, prefix in self._have if prefix not in self._wishers}
+        strays = {prefix for _, prefix in self._have if prefix not in self._wished}
         return frozenset(kept | {Announcement(ip_network(prefix), UNKNOWN_HOST) for prefix in strays})
+
+    def _is_held(self, peer: str, prefix: str, announcement: Announcement) -> bool:
+        attributes = self._have.get((peer, prefix))
+        return attributes is not None and attributes == self._wording.attributes(peer, announcement)
 
     def settled(self, announcements: Iterable[Announcement]) -> bool:
         """Whether no change of these prefixes is still to be asked or answered."""
         asked = set(self._asked.routes()) if self._asked else set()
-        keys = {(peer, str(announcement.prefix)) for announcement in announcements for peer in self._attributes}
-        return not any(key in asked or key in self._pending for key in keys)
+        keys = {(peer, str(announcement.prefix)) for announcement in announcements for peer in self._wording.peers}
+        return not any(key in asked or key in self._pending or key in self._waiting for key in keys)
 
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP would not take, and is not asked again until the wish changes."""
@@ -139,30 +188,40 @@ class Ledger:
 
     def queued(self) -> int:
         """Changes still to be asked or answered, counted for each peer."""
-        return len(self._pending) + (len(self._asked.prefixes) if self._asked else 0)
+        return len(self._pending) + len(self._waiting) + (len(self._asked.prefixes) if self._asked else 0)
 
     def _resync(self) -> None:
         if self._ready and self._complete:
-            wished = {(peer, prefix) for prefix in self._wishers for peer in self._attributes}
+            wished = {(peer, prefix) for prefix in self._wished for peer in self._wording.peers}
             for key in self._have.keys() | wished:
                 self._consider(key, live=False)
 
     def _change(self, key: Key) -> tuple[Verb, str] | None:
-        """What leads from what is held to what is wished. Other attributes simply replace: the peer never loses the route."""
+        """What leads from what is held to what is wished. Other attributes simply replace: the peer never loses the route.
+
+        Where the next hop that is wished is not known (yet), what is held stays.
+        """
         peer, prefix = key
-        have, want = self._have.get(key), self._attributes.get(peer) if prefix in self._wishers else None
-        if have == want:
-            return None
-        if want is not None:
-            return Verb.ANNOUNCE, want
-        assert have is not None
-        return Verb.WITHDRAW, have
+        have = self._have.get(key)
+        if prefix in self._wished and peer in self._wording.peers:
+            want = self._wording.attributes(peer, self._wished[prefix][-1][1])
+            return None if want in (have, None) else (Verb.ANNOUNCE, str(want))
+        return None if have is None else (Verb.WITHDRAW, have)
 
     def _consider(self, key: Key, *, live: bool, alone: bool = False) -> None:
         if not (self._ready and self._complete):
             return
         change = self._change(key)
+        self._waiting.discard(key)
         if change is None or key in self._refused:
             self._pending.drop(key)
+        elif self._might_overtake(key, *change):
+            self._pending.drop(key)
+            self._waiting.add(key)
         else:
             self._pending.put(key, *change, live=live, alone=alone)
+
+    def _might_overtake(self, key: Key, verb: Verb, attributes: str) -> bool:
+        """Withdraws cannot: they repeat what was told last."""
+        told = self._lately.get(key) or (self._flushing or {}).get(key)
+        return verb is Verb.ANNOUNCE and told not in (attributes, None)

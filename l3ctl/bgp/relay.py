@@ -3,7 +3,7 @@
 ExaBGP forgets every route when it stops, hangs when its helper does not read, and exits (every route gone) when its helper dies more than
 five times in a minute. So the helper is this small program: it lives exactly as long as ExaBGP does, always reads, and waits for an agent
 that may come, go and be upgraded behind it. Because it lives as long as ExaBGP's routes, it is also the one place that truthfully knows
-which of them ExaBGP took. It is run as a file of its own (``python -I relay.py SOCKET``) and so imports the standard library only.
+which of them ExaBGP took. It imports the standard library only, and so starts at once.
 
 To ExaBGP it speaks ExaBGP's text API, one command outstanding at a time: answers carry no number and may overtake each other.
 
@@ -13,14 +13,18 @@ To the agent, a line each, ASCII, over a Unix stream socket the agent listens on
     held PEER PREFIX ATTRIBUTES    each route      neighbor PEER announce attributes ATTRIBUTES nlri PREFIX ...
     peer ADDRESS up|down                           neighbor PEER withdraw attributes ATTRIBUTES nlri PREFIX ...
     ready                          after those     synced     ExaBGP now holds all that is wished
-    done | error                   one a command
+    done | error                   one a command   flush      say when all that was taken before is sent
+    flushed
 
 End-of-RIB is the relay's duty, because sessions also flap while no agent is there: once some agent has said `synced`, every session that
 comes up gets it, after the routes ExaBGP sends again by itself. Before that none gets it, so that a peer with graceful restart keeps what
 it has from before ExaBGP restarted.
+
+ExaBGP's `done` means taken, not sent. That all is sent shows in the number of messages it says it has sent to its peers, which grows with
+each turn of its loop for as long as there is something to send. A flush is over when that number stands still.
 """
 
-import json
+import math
 import os
 import selectors
 import signal
@@ -31,12 +35,16 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from l3ctl.bgp.shown import route_in, session_in, state_in
+
 LINE_LIMIT = 64 * 1024
 """bytes of one line from the agent; ExaBGP kills a helper that sends it 1 MiB without a newline"""
 BACKLOG_LIMIT = 16 * 1024 * 1024
 """bytes an agent may leave unread before it is dropped; 10,000 held routes are 0.7 MB"""
 RECONNECT = 0.1
 """seconds between two tries to reach an agent"""
+FLUSH_TURN = 0.05
+"""seconds between two looks at how much ExaBGP has sent, several turns of its loop"""
 SHOW_ROUTES = "show adj-rib out extensive"
 SHOW_PEERS = "show neighbor summary"
 END_OF_RIB = ("announce eor ipv6 unicast", "announce eor ipv4 unicast")
@@ -56,14 +64,20 @@ class Relay:
         self.held: dict[tuple[str, str], str] = {}
         """(peer, prefix) -> the attributes ExaBGP holds it with"""
         self.peers: dict[str, str] = {}
+        self.sent: dict[str, str] = {}
+        """peer -> how many messages ExaBGP has sent it"""
+        self.sent_before: dict[str, str] | None = None
+        self.flushing = False
+        self.flush_at = math.inf
+        """when to look next at how much was sent; infinite while nobody waits for it"""
         self.synced = False
-        self.own: deque[str] = deque()
-        """the relay's own commands still to be sent"""
+        self.own: deque[str] = deque((SHOW_ROUTES, SHOW_PEERS))
+        """the relay's own commands still to be sent: at first, what a relay before us may have left"""
         self.outstanding: str | None = None
         self.asked_by: socket.socket | None = None
         self.from_exabgp, self.to_exabgp = bytearray(), bytearray()
         self.agent: socket.socket | None = None
-        self.met_agent = self.greeted = False
+        self.greeted = False
         self.from_agent, self.to_agent = bytearray(), bytearray()
         self.retry_at = 0.0
 
@@ -77,7 +91,8 @@ class Relay:
                 self.advance()
                 self.watch(self.source, selectors.EVENT_READ, self.read_exabgp)
                 self.watch(self.sink, selectors.EVENT_WRITE if self.to_exabgp else 0, self.write_exabgp)
-                for key, _ in self.selector.select(None if self.agent else max(0.0, self.retry_at - time.monotonic())):
+                wake_at = min(self.flush_at, math.inf if self.agent else self.retry_at)
+                for key, _ in self.selector.select(None if wake_at == math.inf else max(0.0, wake_at - time.monotonic())):
                     key.data()
         except Gone:
             return 0
@@ -118,25 +133,24 @@ class Relay:
     def heard(self, line: str) -> None:
         """One line of ExaBGP: an event, an answer, or a row of what the relay asked to be shown."""
         if line.startswith("{"):
-            self.event(line)
+            if event := state_in(line):
+                self.changed(*event)
         elif line in ("done", "error") and self.outstanding is not None:
             command, self.outstanding = self.outstanding, None
             if line == "done":
                 self.remember(command)
+            if command == SHOW_PEERS:
+                self.looked_at_sent()
             if self.asked_by is not None and self.asked_by is self.agent:
                 self.tell(line)
         elif self.outstanding == SHOW_ROUTES:
-            self.recover_route(line.split())
-        elif self.outstanding == SHOW_PEERS:
-            self.recover_peer(line.split())
+            if route := route_in(line.split()):
+                peer, prefix, self.held[peer, prefix] = route
+        elif self.outstanding == SHOW_PEERS and (session := session_in(line.split())):
+            peer, self.peers[peer], self.sent[peer] = session
 
-    def event(self, line: str) -> None:
+    def changed(self, peer: str, state: str) -> None:
         """Keep what a session's state changed to, and finish its graceful restart."""
-        try:
-            neighbor = json.loads(line)["neighbor"]
-            peer, state = str(neighbor["address"]["peer"]), str(neighbor["state"])
-        except (ValueError, KeyError, TypeError):
-            return
         if state == "up" and self.synced:
             self.own.extend(f"neighbor {peer} {command}" for command in END_OF_RIB)
         if state == "up" or (state == "down" and self.peers.get(peer) != "down"):
@@ -155,18 +169,6 @@ class Relay:
             else:
                 self.held.pop((peer, prefix), None)
 
-    def recover_route(self, words: list[str]) -> None:
-        """A row `neighbor P ... family-allowed F AFI SAFI PREFIX next-hop N med M`; one that looks otherwise is not l3ctl's."""
-        with suppress(ValueError, IndexError):
-            at = words.index("family-allowed") + 4
-            if words[at + 1] == "next-hop" and words[at + 3] == "med" and len(words) == at + 5:
-                self.held[words[1], words[at]] = " ".join(words[at + 1 :])
-
-    def recover_peer(self, words: list[str]) -> None:
-        """A row `ADDRESS AS SINCE established SENT RECEIVED`, or `ADDRESS AS down STATE SENT RECEIVED`."""
-        if len(words) == 6 and words[1].isdigit():
-            self.peers[words[0]] = "up" if words[3] == "established" else "down"
-
     # the agent's side
 
     def connect(self) -> None:
@@ -181,9 +183,7 @@ class Relay:
             agent.close()
             return
         self.agent = agent
-        if not self.met_agent and marked_before(self.socket_path):
-            self.own.extend((SHOW_ROUTES, SHOW_PEERS))
-        self.met_agent = True
+        self.begin_flush()  # what another agent asked last may not be sent yet
 
     def drop(self, why: str) -> None:
         """Let this agent go; what it sent and was not yet asked of ExaBGP is void, the line it died in above all."""
@@ -191,6 +191,7 @@ class Relay:
         self.watch(self.agent, 0, self.serve_agent)
         self.agent.close()
         self.agent, self.greeted = None, False
+        self.flushing, self.flush_at = False, math.inf
         self.from_agent.clear()
         self.to_agent.clear()
         if why:
@@ -225,10 +226,15 @@ class Relay:
 
     def advance(self) -> None:
         """Do what may be done while ExaBGP owes no answer: own commands first, then greet a new agent, then its commands."""
+        if time.monotonic() >= self.flush_at:
+            self.flush_at = math.inf
+            self.own.append(SHOW_PEERS)
         while self.outstanding is None:
             if self.own:
                 self.ask(self.own.popleft(), None)
             elif self.agent and not self.greeted:
+                if self.flushing:
+                    break
                 self.greet()
             elif self.agent and b"\n" in self.from_agent:
                 line, _, self.from_agent = self.from_agent.partition(b"\n")
@@ -250,11 +256,29 @@ class Relay:
             self.tell(f"peer {peer} {state}")
         self.tell("ready")
 
+    def begin_flush(self) -> None:
+        """Look how much ExaBGP has sent, until that stands still."""
+        self.flushing, self.sent_before = True, None
+        self.own.append(SHOW_PEERS)
+
+    def looked_at_sent(self) -> None:
+        """ExaBGP has said how much it has sent."""
+        if not self.flushing:
+            return
+        self.flushing = self.sent != self.sent_before
+        if self.flushing:
+            self.sent_before = dict(self.sent)
+            self.flush_at = time.monotonic() + FLUSH_TURN
+        else:
+            self.tell("flushed")
+
     def obey(self, line: str) -> None:
         """One line of the agent. What the relay could not account for is never passed on."""
         if line == "synced":
             self.own.extend(() if self.synced else END_OF_RIB)
             self.synced = True
+        elif line == "flush":
+            self.begin_flush()
         elif is_ours(line.split(" ")) and line.isprintable():
             self.ask(line, self.agent)
         else:
@@ -270,27 +294,6 @@ class Relay:
 def is_ours(words: list[str]) -> bool:
     """Whether this is `neighbor PEER announce|withdraw attributes ... nlri PREFIX ...`."""
     return words[0] == "neighbor" and words[2:3] in (["announce"], ["withdraw"]) and words[3:4] == ["attributes"] and "nlri" in words[5:-1]
-
-
-def marked_before(socket_path: str) -> bool:
-    """Whether a relay served this very ExaBGP before us, and so died with its memory; marks that one serves it now.
-
-    The mark is beside the socket and names the process and its start, because process ids come again.
-    """
-    try:
-        with open(f"/proc/{os.getppid()}/stat") as stat:  # noqa: PTH123  pathlib costs a third of the start
-            started = stat.read().rpartition(")")[2].split()[19]
-        descriptor = os.open(f"{socket_path}.exabgp", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError:
-        return False
-    with os.fdopen(descriptor, "r+") as file:
-        mark = f"{os.getppid()} {started}\n"
-        if file.read() == mark:
-            return True
-        file.seek(0)
-        file.truncate()
-        file.write(mark)
-    return False
 
 
 def run(socket_path: str) -> int:

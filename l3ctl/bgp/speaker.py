@@ -10,12 +10,14 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from l3ctl.bgp.ledger import Ledger
 from l3ctl.bgp.lines import Command
+from l3ctl.bgp.user import ids_of
 from l3ctl.errors import MissingRequirement
-from l3ctl.model import Announcement, BgpSettings
+from l3ctl.model import Announcement, BgpSettings, Peer
 
 ANSWER_TIMEOUT = 30.0
 """seconds ExaBGP has for one answer; it needs milliseconds"""
@@ -38,6 +40,8 @@ class Speaker:
         self.socket_path = socket_path
         self._selector = selector
         self._on_answer = on_answer
+        self._settings = settings
+        self._callers = {0}
         self._ledger = Ledger(settings)
         self._peers = {str(peer.address): "unknown" for peer in settings.peers}
         self._listener: socket.socket | None = None
@@ -49,13 +53,20 @@ class Speaker:
         """whether a relay has ever called: without one nothing is known of what ExaBGP announces"""
 
     def open(self) -> None:
-        """Listen for the relay. What a dead agent left at the path is removed; only root and our own user may connect."""
+        """Listen for the relay. What a dead agent left at the path is removed.
+
+        Only root, our own user and ExaBGP's may connect: who else is of ExaBGP's group gets no further than the door.
+        """
+        user = self._settings.user
+        self._callers = {0, os.geteuid()} | ({ids_of(user)[0]} if user else set())
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             if self.socket_path.is_socket():
                 self.socket_path.unlink()
             listener.bind(str(self.socket_path))
-            self.socket_path.chmod(0o600)  # before listen(), so that nobody came in before
+            self.socket_path.chmod(0o660)  # before listen(), so that nobody came in before
+            if user:
+                os.chown(self.socket_path, -1, ids_of(user)[1], follow_symlinks=False)
             listener.listen(4)
         except OSError as error:
             listener.close()
@@ -79,6 +90,11 @@ class Speaker:
         self._ledger.want(prefix_owner, announcements)
         self._advance()
 
+    def resolve(self, peer: Peer, link_local: IPv6Address) -> None:
+        """What this router's link-local is on the link to a peer that is told it as next hop. Until then it is told nothing."""
+        self._ledger.resolve(str(peer.address), link_local)
+        self._advance()
+
     def complete(self) -> None:
         """Every port's wish has been given once. Before this nothing is sent, so that a restarting agent withdraws nothing by mistake."""
         self._ledger.complete()
@@ -100,6 +116,10 @@ class Speaker:
         """Whether a relay is there and nothing is left to be sent or answered."""
         return self._ledger.in_sync()
 
+    def sent(self) -> bool:
+        """Whether, further, ExaBGP has sent it all to each peer that has a session. It may be stopped then without losing a withdraw."""
+        return self._ledger.sent()
+
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP answered `error` to; each is asked again only when its wish changes, its peer comes up or ExaBGP restarts."""
         return self._ledger.refused()
@@ -117,9 +137,14 @@ class Speaker:
         }
 
     def tick(self, now: float) -> None:
-        """About once a second, with `time.monotonic()`: give up on a relay that does not answer; the next one tells the truth again."""
+        """About once a second, with `time.monotonic()`: give up on a relay that does not answer; the next one tells the truth again.
+
+        When there is nothing else to do, see what ExaBGP took off to its peers.
+        """
         if self._ledger.awaits_answer() and now - self._asked_at > ANSWER_TIMEOUT:
             self._disconnect()
+        elif self._ledger.flush():
+            self._send("flush")
 
     def _accept(self) -> None:
         assert self._listener is not None
@@ -128,7 +153,7 @@ class Speaker:
         except (BlockingIOError, ConnectionAbortedError):
             return
         credentials = relay.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", credentials)[1] not in (0, os.geteuid()):
+        if struct.unpack("3i", credentials)[1] not in self._callers:
             relay.close()
             return
         self._disconnect()
@@ -178,6 +203,8 @@ class Speaker:
                 self._peers[address] = state
                 if state == "up":
                     self._ledger.retry(address)
+            case ["flushed"]:
+                self._ledger.flushed()
             case ["ready"]:
                 self._ledger.ready()
             case _:
@@ -192,6 +219,8 @@ class Speaker:
         elif self._ledger.in_sync() and not self._told_synced:
             self._told_synced = True
             self._send("synced")
+        elif self._ledger.waits_for_flush() and self._ledger.flush():
+            self._send("flush")
 
     def _send(self, line: str) -> None:
         self._outgoing += line.encode("ascii") + b"\n"

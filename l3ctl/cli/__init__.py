@@ -20,6 +20,8 @@ COMMANDS = {
     "agent": "Keep this router what the inventory says.",
     "relay": "Stand between ExaBGP and the agent (ExaBGP runs this).",
     "exabgp-config": "Print a configuration for ExaBGP.",
+    "drain": "Withdraw everything, for a maintenance.",
+    "undrain": "Announce again.",
     "status": "Show every port: link, entries, filter, announcement.",
     "violations": "Say what customers were refused, claimed against billed.",
     "verdict": "Run a capture through the filter and say what would happen to each frame.",

@@ -6,10 +6,10 @@ from typing import Any
 import click
 
 from l3ctl.cli.options import counted
+from l3ctl.configuration import Configuration
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
 from l3ctl.kernel.tables import Kernel
-from l3ctl.model import Configuration
 from l3ctl.present import ORPHAN
 from l3ctl.router import Router
 from l3ctl.site import Site

@@ -46,12 +46,20 @@ def _troubles(told: dict[str, Any]) -> list[str]:
         troubles.append("no relay is connected: is ExaBGP running?")
     elif bgp and (silent := [address for address, state in bgp["peers"].items() if state != "up"]):
         troubles.append(f"no BGP session with {', '.join(silent)}: what is announced is not heard there")
+    if bgp and bgp["drained"]:
+        troubles.append("drained: nothing is announced until `l3ctl undrain`")
+    if flapping := [f"{port['name']} ({port['held_down']:.0f} s left)" for port in told["ports"] if port["held_down"] is not None]:
+        troubles.append(f"not announced, as the link flaps: {_shortened(flapping)}")
     if told["failed"]:
         troubles.append(f"{counted(len(told['failed']), 'failure')}, listed above")
     behind = [port["name"] for port in told["ports"] if not port["in_sync"]]
     if behind and told["agent"]:
-        troubles.append(f"not in sync: {', '.join(behind[:10])}{' and more' if behind[10:] else ''}; `l3ctl plan` says how")
+        troubles.append(f"not in sync: {_shortened(behind)}; `l3ctl plan` says how")
     return troubles
+
+
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:10]) + (" and more" if names[10:] else "")
 
 
 def _refused(port: dict[str, Any]) -> str:
@@ -83,7 +91,11 @@ def _show(router: str, told: dict[str, Any]) -> None:
             str(port["neighbours"]),
             str(port["routes"]),
             port["filter"] or "[red]none",
-            "?" if announced is None else "\n".join(announced) or "-",
+            f"[red]held down for {port['held_down']:.0f} s"
+            if port["held_down"] is not None
+            else "?"
+            if announced is None
+            else "\n".join(announced) or "-",
             _refused(port),
         )
     console.print(table)

@@ -5,9 +5,21 @@ from typing import Annotated, Self
 
 from pydantic import StrictBool, model_validator
 
-from l3ctl.model import Host, Mode, Port, eui64_link_local
+from l3ctl.model import Host, Mode, PathAttributes, Port, eui64_link_local
 from l3ctl.reading.document import Loc
-from l3ctl.reading.fields import BilledPrefix, InterfaceName, Ipv4Unicast, LinkLocal, Lladdr, Name, VlanId, one_of
+from l3ctl.reading.fields import (
+    BilledPrefix,
+    Community,
+    InterfaceName,
+    Ipv4Unicast,
+    LargeCommunity,
+    LinkLocal,
+    Lladdr,
+    Name,
+    VlanId,
+    one_of,
+    whole_number,
+)
 from l3ctl.reading.validation import Fault, Strict, refused
 
 
@@ -18,6 +30,19 @@ class HostRecord(Strict):
     link_local: LinkLocal | None = None
     ipv6: tuple[BilledPrefix, ...] = ()
     ipv4: tuple[Ipv4Unicast, ...] = ()
+
+
+class BgpRecord(Strict):
+    """What a port's announcements carry, where it is not what all carry."""
+
+    med: Annotated[int, whole_number(0, 4294967295)] | None = None
+    local_preference: Annotated[int, whole_number(0, 4294967295)] | None = None
+    communities: tuple[Community, ...] | None = None
+    large_communities: tuple[LargeCommunity, ...] | None = None
+
+    def attributes(self) -> PathAttributes:
+        """The same in plain types."""
+        return PathAttributes(self.med, self.local_preference, self.communities, self.large_communities)
 
 
 class PortRecord(Strict):
@@ -37,6 +62,8 @@ class PortRecord(Strict):
     qinq: StrictBool = False
     mode: Annotated[Mode, one_of(Mode)] | None = None
     source_guard: StrictBool | None = None
+    announce: StrictBool = True
+    bgp: BgpRecord | None = None
 
     @model_validator(mode="after")
     def _forms(self) -> Self:
@@ -93,6 +120,8 @@ class PortRecord(Strict):
             qinq=self.qinq,
             mode=self.mode,
             source_guard=self.source_guard,
+            announce=self.announce,
+            attributes=self.bgp.attributes() if self.bgp is not None else PathAttributes(),
         )
 
 

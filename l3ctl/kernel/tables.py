@@ -2,16 +2,17 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Self
 
-from l3ctl.kernel import apply, found, links
+from l3ctl.kernel import addresses, apply, found, links
 from l3ctl.kernel.apply import Failure
 from l3ctl.kernel.events import RECEIVE_BUFFER, Events
 from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
-from l3ctl.model import Change, LinkFacts
+from l3ctl.model import Address, Change, LinkFacts
 
 
 class Kernel:
@@ -66,6 +67,14 @@ class Kernel:
     def rivals(self, seen: Look) -> tuple[Foreign, ...]:
         """Others' routes of the same prefixes as ours in a look at everything, as they are now."""
         return tuple(found.rivals(self._socket, Names(self._socket), seen))
+
+    def link_local(self, interface: str | None, beside: Address) -> IPv6Address | None:
+        """Our link-local on a netdev, or on the one that has the address `beside`; None where there is none."""
+        seen = [entry for entry in self._socket.dump(addresses.pack_dump(None), addresses.parse) if entry is not None]
+        link = self.link(interface) if interface is not None else None
+        here = {link.ifindex} if link is not None else {entry.ifindex for entry in seen if entry.address.ip == beside}
+        own = [entry.address.ip for entry in seen if entry.ifindex in here and entry.address.is_link_local]
+        return own[0] if own else None
 
     def apply(self, changes: Sequence[Change], *, take_over: bool = False) -> list[Failure]:
         """Add, replace and remove gateway addresses, neighbours and routes, in order; what failed, the rest being done.

@@ -9,6 +9,7 @@ from l3ctl.model import eui64_link_local
 
 UPSTREAM6, UPSTREAM4 = "2001:db8:ffff::1", "198.51.100.1"
 ROUTER6, ROUTER4 = "2001:db8:ffff::2", "198.51.100.2"
+EXABGP_USER = "nobody"
 GATEWAY6, GATEWAY4 = "fe80::1", "203.0.113.1"
 
 
@@ -52,6 +53,8 @@ guard: {{mode: enforce, source_guard: false}}
 bgp:
   router_id: {ROUTER4}
   local_as: 65010
+  user: {EXABGP_USER}
+  damping: off                          # who plays with cables is not to wait
   peers:
     - {{address: "{UPSTREAM6}", remote_as: 65000, local_address: "{ROUTER6}"}}
 run_dir: %s

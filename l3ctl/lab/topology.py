@@ -20,12 +20,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from l3ctl.bgp.exabgp_config import ENVIRONMENT
+from l3ctl.bgp.exabgp_config import environment
+from l3ctl.bgp.user import group_of
 from l3ctl.errors import LabFailed
 from l3ctl.lab.customers import (
     BIRD_CONFIG,
     CONFIG,
     CUSTOMERS,
+    EXABGP_USER,
     GATEWAY4,
     GATEWAY6,
     ROUTER4,
@@ -150,14 +152,20 @@ class Lab:
     def _start_programs(self) -> None:
         self.start_bird()
         self.start_agent()
-        (self.run_dir / "exabgp.conf").write_text(self.l3ctl("exabgp-config"))
-        exabgp = [str(_EXABGP), "server", f"{self.run_dir}/exabgp.conf"]
-        self.router.start(exabgp, self._log("exabgp"), ENVIRONMENT)
+        self.start_exabgp()
 
     def start_bird(self) -> "subprocess.Popen[bytes]":
         """Start the upstream's BIRD."""
         bird = [found("bird"), "-f", "-c", f"{self.run_dir}/bird.conf", "-s", f"{self.run_dir}/bird.ctl"]
         return self.upstream.start(bird, self._log("bird"))
+
+    def start_exabgp(self) -> "subprocess.Popen[bytes]":
+        """Start the router's ExaBGP, as a user that may do nothing but read: this program may be in a folder closed to others."""
+        conf = self.run_dir / "exabgp.conf"
+        self.l3ctl("exabgp-config", "--output", str(conf))
+        may_read = ["--inh-caps", "-all,+dac_read_search", "--ambient-caps", "+dac_read_search"]
+        user = ["setpriv", f"--reuid={EXABGP_USER}", f"--regid={group_of(EXABGP_USER)}", "--clear-groups", *may_read]
+        return self.router.start([*user, str(_EXABGP), "server", str(conf)], self._log("exabgp"), environment(EXABGP_USER))
 
     def start_agent(self) -> None:
         """Start the agent and wait until it answers."""

@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import PlainValidator
+from pydantic import PlainValidator, ValidationInfo
 
 from l3ctl.model import Address, Prefix, format_lladdr
 from l3ctl.reading.validation import Fault, must, refused
@@ -162,6 +163,30 @@ def _refuse_special(billed: Address | Prefix, first: int, last: int) -> None:
             raise refused(Fault(f"{kind} {billed} is {why}", "only unicast can be routed to a host"))
 
 
+def _user_name(value: object) -> str:
+    """What useradd(8) takes."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
+        raise must("be the name of a user, as in /etc/passwd")
+    return value
+
+
+def _file(value: object, info: ValidationInfo) -> Path:
+    """Relative to the folder given as context, and no more absolute than people wrote both: it appears in every message."""
+    if not isinstance(value, str) or not value.isprintable() or not value.strip("/"):
+        raise must("be the path of a file")
+    return Path(info.context or "", value)
+
+
+def _community(parts: int, largest: int, example: str) -> Callable[[object], tuple[int, ...]]:
+    def read(value: object) -> tuple[int, ...]:
+        numbers = value.split(":") if isinstance(value, str) else []
+        if len(numbers) != parts or not all(_NUMBER.fullmatch(one) and int(one) <= largest for one in numbers):
+            raise must(f"be {parts} numbers like {example}, each at most {largest}")
+        return tuple(map(int, numbers))
+
+    return read
+
+
 def whole_number(low: int, high: int) -> PlainValidator:
     """A decimal number within bounds. A leading zero is refused: half of all readers take it for octal."""
 
@@ -188,8 +213,22 @@ def _one_of(choices: type[Choice]) -> Callable[[object], Choice]:
     return read
 
 
+def word_or_ipv6(choices: type[Choice]) -> PlainValidator:
+    """One of an enumeration's words, or an IPv6 address that one host can have."""
+
+    def read(value: object) -> Choice | IPv6Address:
+        word = next((choice for choice in choices if value == choice.value), None)
+        if word is None and isinstance(value, str) and ":" not in value:
+            raise must(f"be one of {', '.join(choices)}, or an IPv6 address")
+        return word or _ipv6_address(value)
+
+    return PlainValidator(read)
+
+
 Name = Annotated[str, PlainValidator(_name)]
 InterfaceName = Annotated[str, PlainValidator(_interface)]
+UserName = Annotated[str, PlainValidator(_user_name)]
+FilePath = Annotated[Path, PlainValidator(_file)]
 Lladdr = Annotated[str, PlainValidator(_lladdr)]
 UnicastAddress = Annotated[Address, PlainValidator(_address)]
 Ipv6Unicast = Annotated[IPv6Address, PlainValidator(_ipv6_address)]
@@ -199,4 +238,6 @@ LinkLocal = Annotated[IPv6Address, PlainValidator(_link_local)]
 AnyPrefix = Annotated[Prefix, PlainValidator(_prefix)]
 BilledPrefix = Annotated[IPv6Network, PlainValidator(_billed_prefix)]
 VlanId = Annotated[int, whole_number(1, 4094)]
+Community = Annotated[tuple[int, ...], PlainValidator(_community(2, 65535, "65010:100"))]
+LargeCommunity = Annotated[tuple[int, ...], PlainValidator(_community(3, 4294967295, "65010:1:100"))]
 AsNumber = Annotated[int, whole_number(1, 4294967295)]

@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 
 from l3ctl.bgp import relay
-from l3ctl.bgp.exabgp_config import ENVIRONMENT, exabgp_config
+from l3ctl.bgp.exabgp_config import environment, exabgp_config
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.errors import LabFailed
 from l3ctl.lab.namespaces import Namespace
@@ -104,7 +104,7 @@ class TwoRouters:
         command = f"{sys.executable} -I {relay.__file__} {self.socket_path}"
         path = self.directory / "exabgp.conf"
         path.write_text(exabgp_config(bgp, command))
-        self.exabgp = self.router.start([str(EXABGP), "server", str(path)], self.directory / "exabgp.log", env=ENVIRONMENT)
+        self.exabgp = self.router.start([str(EXABGP), "server", str(path)], self.directory / "exabgp.log", env=environment(None))
 
     def kill_exabgp(self) -> None:
         assert self.exabgp is not None

@@ -12,10 +12,11 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 
 from l3ctl.diff import stage
+from l3ctl.failures import Failed
 from l3ctl.kernel.events import Events
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Change, Host, Peer, Port, Settings, eui64_link_local
-from l3ctl.router import Failed, Router
+from l3ctl.router import Router
 
 WHOLE = 20.0
 """seconds after which something has gone wrong"""

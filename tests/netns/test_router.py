@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from l3ctl.desired import METRIC_IPV6, desired
+from l3ctl.failures import Failed
 from l3ctl.model import Change, GatewayAddress, Neighbour, Route, Verb
-from l3ctl.router import Failed
 from l3ctl.xdp.libbpf import XDP_FLAGS_SKB_MODE, Link, Map
 from l3ctl.xdp.program import load_private
 from tests.netns.router_bench import DB, DB1, DB_PREFIXES, FOREIGN_LLADDR, SETTINGS, WEB, WEB1, WEB_PREFIXES, Bench, host, port, veth

@@ -1,5 +1,9 @@
-"""The book against a model of ExaBGP that refuses some prefixes, forgets when it restarts, and answers when it likes."""
+"""The book against a model of ExaBGP that refuses some prefixes, forgets when it restarts, answers when it likes, and sends when it likes.
 
+What ExaBGP has taken it sends by attribute set, in the order in which the sets came to be; that is the trap.
+"""
+
+from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from hypothesis import settings as hypothesis_settings
@@ -8,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from l3ctl.bgp.ledger import UNKNOWN_HOST, Ledger
 from l3ctl.bgp.lines import Command
-from l3ctl.model import Announcement, BgpSettings, Peer, Verb
+from l3ctl.model import Announcement, BgpSettings, PathAttributes, Peer, Verb
 
 A, B = "2001:db8:ffff::1", "2001:db8:fffe::1"
 LOCAL = IPv6Address("2001:db8:ffff::2")
@@ -17,19 +21,56 @@ ATTRIBUTES = f"next-hop {LOCAL} med 0"
 PREFIXES = [f"2001:db8:{number}::/64" for number in range(1, 7)] + [f"192.0.2.{number}/32" for number in range(4)]
 REFUSED = {PREFIXES[0], PREFIXES[9]}
 owners = st.sampled_from(["web1", "web2", "web3"])
-wishes = st.frozensets(st.sampled_from(PREFIXES), max_size=6)
+wishes = st.dictionaries(st.sampled_from(PREFIXES), st.sampled_from([0, 0, 0, 7]), max_size=6)
+"""prefix -> MED"""
+Route = tuple[str, str]
 
 
-def announcements(prefixes: frozenset[str] | set[str]) -> frozenset[Announcement]:
-    return frozenset(Announcement(ip_network(prefix), IPv6Address("fe80::1")) for prefix in prefixes)
+def announcements(prefixes: Iterable[str], med: int = 0) -> frozenset[Announcement]:
+    attributes = PathAttributes(med=med) if med else PathAttributes()
+    return frozenset(Announcement(ip_network(prefix), IPv6Address("fe80::1"), attributes) for prefix in prefixes)
+
+
+class Exabgp:
+    """Its adj-rib-out as far as it matters here: what it has taken, what of that is pending, and what its peers have been sent."""
+
+    def __init__(self) -> None:
+        self.taken: dict[Route, str] = {}
+        self.pending: dict[str, dict[Route, Verb]] = {}
+        self.latest: dict[Route, str] = {}
+        self.peers: dict[Route, str] = {}
+
+    def take(self, command: Command) -> None:
+        for route in command.routes():
+            if command.verb is Verb.ANNOUNCE and self.taken.get(route) == command.attributes:
+                continue
+            if command.verb is Verb.WITHDRAW:
+                self.pending.get(self.latest.get(route, ""), {}).pop(route, None)
+                self.taken.pop(route)
+            else:
+                self.taken[route] = command.attributes
+            self.pending.setdefault(command.attributes, {})[route] = command.verb
+            self.latest[route] = command.attributes
+
+    def send(self) -> None:
+        for attributes, changes in self.pending.items():
+            for route, verb in changes.items():
+                if verb is Verb.ANNOUNCE:
+                    self.peers[route] = attributes
+                else:
+                    self.peers.pop(route, None)
+        self.pending, self.latest = {}, {}
 
 
 class Book(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger(SETTINGS)
-        self.wishes: dict[str, frozenset[str]] = {}
-        self.exabgp: dict[tuple[str, str], str] = {}
+        self.wishes: dict[str, dict[str, int]] = {}
+        self.newest: dict[str, list[str]] = {}
+        """prefix -> its owners, the newest last"""
+        self.exabgp = Exabgp()
+        self.flushing = False
         self.asked: Command | None = None
         self.ready = self.complete = False
 
@@ -37,9 +78,17 @@ class Book(RuleBasedStateMachine):
         return set().union(*self.wishes.values())
 
     @rule(owner=owners, wish=wishes)
-    def want(self, owner: str, wish: frozenset[str]) -> None:
+    def want(self, owner: str, wish: dict[str, int]) -> None:
+        before = self.wishes.get(owner, {})
         self.wishes[owner] = wish
-        self.ledger.want(owner, announcements(wish))
+        for prefix in before.keys() | wish.keys():
+            if before.get(prefix) != wish.get(prefix):
+                owners = [one for one in self.newest.get(prefix, []) if one != owner]
+                self.newest[prefix] = [*owners, owner] if prefix in wish else owners
+        self.ledger.want(owner, frozenset().union(*(announcements([prefix], med) for prefix, med in wish.items())))
+
+    def wish_for(self, prefix: str) -> str:
+        return f"next-hop {LOCAL} med {self.wishes[self.newest[prefix][-1]][prefix]}"
 
     @rule()
     def say_complete(self) -> None:
@@ -53,10 +102,12 @@ class Book(RuleBasedStateMachine):
             self.answer_at_exabgp()
         self.asked = None
         if lost:
-            self.exabgp.clear()
+            self.exabgp = Exabgp()
+        self.flushing = False
         self.ledger.disconnected()
         assert self.ledger.held() is None
-        for (peer, prefix), attributes in self.exabgp.items():
+        self.exabgp.send()  # the relay greets after a flush
+        for (peer, prefix), attributes in self.exabgp.taken.items():
             self.ledger.adopt(peer, prefix, attributes)
         self.ledger.ready()
         self.ready = True
@@ -67,18 +118,32 @@ class Book(RuleBasedStateMachine):
         self.asked = self.ledger.next_command()
         assert self.asked is None or (self.ready and self.complete)
         if self.asked is not None and self.asked.verb is Verb.WITHDRAW:
-            assert all(self.exabgp[route] == self.asked.attributes for route in self.asked.routes()), "a withdraw repeats the announce"
+            assert all(self.exabgp.taken[route] == self.asked.attributes for route in self.asked.routes()), (
+                "a withdraw repeats the announce"
+            )
 
     def answer_at_exabgp(self) -> bool:
         assert self.asked is not None
         if REFUSED & set(self.asked.prefixes):
             return False
-        for route in self.asked.routes():
-            if self.asked.verb is Verb.ANNOUNCE:
-                self.exabgp[route] = self.asked.attributes
-            else:
-                self.exabgp.pop(route)
+        self.exabgp.take(self.asked)
         return True
+
+    @rule()
+    def send(self) -> None:
+        self.exabgp.send()
+
+    @precondition(lambda self: not self.flushing)
+    @rule()
+    def flush(self) -> None:
+        self.flushing = self.ledger.flush()
+
+    @precondition(lambda self: self.flushing)
+    @rule()
+    def flushed(self) -> None:
+        self.exabgp.send()
+        self.flushing = False
+        self.ledger.flushed()
 
     @precondition(lambda self: self.asked is not None)
     @rule()
@@ -95,9 +160,11 @@ class Book(RuleBasedStateMachine):
         held = self.ledger.held()
         if held is None:
             return
-        everywhere = {prefix for prefix in PREFIXES if (A, prefix) in self.exabgp and (B, prefix) in self.exabgp}
-        strays = {prefix for _, prefix in self.exabgp} - self.wished()
-        assert {str(one.prefix) for one in held} == (everywhere & self.wished()) | strays
+        taken = self.exabgp.taken
+        wished = {(prefix, f"next-hop {LOCAL} med {med}") for wish in self.wishes.values() for prefix, med in wish.items()}
+        everywhere = {prefix for prefix, attributes in wished if taken.get((A, prefix)) == taken.get((B, prefix)) == attributes}
+        strays = {prefix for _, prefix in taken} - self.wished()
+        assert {str(one.prefix) for one in held} == everywhere | strays
         assert {str(one.prefix) for one in held if one.host == UNKNOWN_HOST} == strays
 
     @invariant()
@@ -105,7 +172,11 @@ class Book(RuleBasedStateMachine):
         if not self.ledger.in_sync():
             return
         wished = self.wished()
-        assert self.exabgp == {(peer, prefix): ATTRIBUTES for peer in (A, B) for prefix in wished - REFUSED}
+        taken = {(peer, prefix): self.wish_for(prefix) for peer in (A, B) for prefix in wished - REFUSED}
+        assert self.exabgp.taken == taken
+        if self.ledger.sent():
+            self.exabgp.send()
+            assert self.exabgp.peers == taken
         assert {command.prefixes for command in self.ledger.refused()} == {(prefix,) for prefix in wished & REFUSED}
         assert self.ledger.queued() == 0
         assert self.ledger.settled(announcements(wished))
@@ -117,8 +188,11 @@ class Book(RuleBasedStateMachine):
         for _ in range(100):
             if self.asked is not None:
                 self.answer()
-            if self.ledger.in_sync():
+            if self.flushing:
+                self.flushed()
+            if self.ledger.sent():
                 break
+            self.flush()
             self.ask()
         else:
             raise AssertionError("it never ends")
@@ -145,6 +219,34 @@ def test_a_prefix_that_moves_between_ports_is_never_withdrawn() -> None:
     command = ledger.next_command()
     assert command is not None
     assert command.verb is Verb.WITHDRAW
+
+
+def test_other_attributes_wait_until_what_was_taken_before_is_sent() -> None:
+    ledger, exabgp = Ledger(SETTINGS), Exabgp()
+    ledger.complete()
+    ledger.ready()
+
+    def ask_all() -> None:
+        for command in iter(ledger.next_command, None):
+            exabgp.take(command)
+            ledger.answered(accepted=True)
+
+    ledger.want("web1", announcements({PREFIXES[1]}, med=7))
+    ask_all()
+    ledger.want("web2", announcements({PREFIXES[2]}))
+    ask_all()
+    ledger.want("web2", announcements({PREFIXES[2]}, med=7))  # into the set of PREFIXES[1], which goes out first
+    ask_all()
+    assert exabgp.taken[A, PREFIXES[2]] == ATTRIBUTES
+    assert ledger.waits_for_flush()
+    assert not ledger.in_sync()
+    assert ledger.flush()
+    exabgp.send()
+    ledger.flushed()
+    ask_all()
+    exabgp.send()
+    assert exabgp.peers[A, PREFIXES[2]] == ATTRIBUTES.replace("med 0", "med 7")
+    assert ledger.in_sync()
 
 
 def test_a_peer_that_left_the_configuration_is_withdrawn_from() -> None:

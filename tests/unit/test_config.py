@@ -10,7 +10,7 @@ import pytest
 
 from l3ctl.config import Config, load_config
 from l3ctl.errors import BadInput, MissingRequirement
-from l3ctl.model import BgpSettings, Mode, Neighbour, Peer, Settings, XdpMode
+from l3ctl.model import BgpSettings, Damping, Mode, Neighbour, NextHop, PathAttributes, Peer, Settings, XdpMode
 from l3ctl.site import load_site, load_site_apart
 
 SMALLEST = "router: r1\ninventory: {file: inventory.yaml}\n"
@@ -107,7 +107,7 @@ def test_peers_and_their_next_hops() -> None:
         + "    - {address: fe80::b1, remote_as: 1, local_address: fe80::a1, interface: uplink1, next_hop: fe80::a1}\n"
         + "  med: 7\n  hold_time: 9\n  restart_time: 300\n"
     )
-    assert config.bgp_settings() == BgpSettings(
+    assert config.bgp.settings() == BgpSettings(
         router_id=IPv4Address("198.51.100.2"),
         local_as=65010,
         peers=tuple(
@@ -121,6 +121,7 @@ def test_peers_and_their_next_hops() -> None:
         med=7,
         hold_time=9,
         restart_time=300,
+        damping=Damping(flaps=10, within=60, hold=10, max_hold=600),
     )
 
 
@@ -252,27 +253,47 @@ PEER = SMALLEST + "bgp:\n  router_id: 198.51.100.2\n  local_as: 65010\n  peers:\
             PEER + "    - {address: 203.0.113.1, remote_as: 1, local_address: 203.0.113.2}\n",
             [
                 (
-                    "l3ctl.yaml:7:7: missing key 'next_hop': local_address 203.0.113.2 is not a global IPv6 address and cannot stand in; "
-                    "add this router's IPv6 address on that link"
+                    "l3ctl.yaml:7:7: missing key 'next_hop': local_address 203.0.113.2 is not an IPv6 address and cannot stand in; "
+                    "add this router's IPv6 address on that link, or link-local"
                 ),
             ],
         ),
         (
             PEER + "    - {address: 203.0.113.1, remote_as: 1, local_address: 203.0.113.2, next_hop: 203.0.113.2}\n",
-            ["l3ctl.yaml:7:82: 'next_hop' must be an IPv6 address, found '203.0.113.2'"],
+            ["l3ctl.yaml:7:82: 'next_hop' must be one of self, link-local, host, or an IPv6 address, found '203.0.113.2'"],
         ),
         (
             PEER + "    - {address: 203.0.113.1, remote_as: 1, local_address: 203.0.113.2, next_hop: fe80::1}\n",
-            ["l3ctl.yaml:7:82: next_hop fe80::1 is link-local, and the session with 203.0.113.1 is not; write a global IPv6 address"],
+            [
+                (
+                    "l3ctl.yaml:7:82: next_hop fe80::1 is link-local, and the session with 203.0.113.1 is not; "
+                    "write link-local, and it is looked up, or a global IPv6 address"
+                ),
+            ],
         ),
         (
             PEER + "    - {address: fe80::b, remote_as: 1, local_address: fe80::a}\n",
+            ["l3ctl.yaml:7:7: the session with fe80::b is link-local and names no interface; add 'interface'"],
+        ),
+        (
+            PEER + "    - {address: 203.0.113.1, remote_as: 1, local_address: 203.0.113.2, next_hop: host}\n",
             [
                 (
-                    "l3ctl.yaml:7:7: missing key 'next_hop': local_address fe80::a is not a global IPv6 address and cannot stand in; "
-                    "add this router's IPv6 address on that link"
+                    "l3ctl.yaml:7:82: next_hop host: local_address 203.0.113.2 cannot stand in where a prefix is of no host; "
+                    "run the session over IPv6"
                 ),
-                "l3ctl.yaml:7:7: the session with fe80::b is link-local and names no interface; add 'interface'",
+            ],
+        ),
+        (
+            SMALLEST
+            + BGP.replace(
+                "  peers:", "  damping: {hold: 10, max_hold: 9}\n  communities: ['65010', '65010:65536']\n  user: Root\n  peers:"
+            ),
+            [
+                "l3ctl.yaml:6:33: max_hold 9 is less than hold 10; write the longest time",
+                "l3ctl.yaml:7:17: item 1 of 'communities' must be 2 numbers like 65010:100, each at most 65535, found '65010'",
+                "l3ctl.yaml:7:26: item 2 of 'communities' must be 2 numbers like 65010:100, each at most 65535, found '65010:65536'",
+                "l3ctl.yaml:8:9: 'user' must be the name of a user, as in /etc/passwd, found 'Root'",
             ],
         ),
         (
@@ -291,14 +312,14 @@ def test_faults_of_bgp(text: str, lines: list[str]) -> None:
 
 def test_the_example_loads() -> None:
     config = load_config(ROOT / "configs/l3ctl.yaml")
-    bgp = config.bgp_settings()
+    bgp = config.bgp.settings()
     assert bgp is not None
     assert len(bgp.peers) == 3
     assert config.configuration().inventory_file == ROOT / "configs/inventory.yaml"
 
 
 def test_the_examples_are_the_two_ends_of_one_session() -> None:
-    bgp = load_config(ROOT / "configs" / "l3ctl.yaml").bgp_settings()
+    bgp = load_config(ROOT / "configs" / "l3ctl.yaml").bgp.settings()
     assert bgp is not None
     here, there = bgp.peers[0], (ROOT / "configs" / "bird.conf").read_text()
     assert f"local {here.address} as {here.remote_as};" in there
@@ -310,10 +331,35 @@ def test_the_defaults_the_example_names_are_the_defaults() -> None:
     smallest = read(SMALLEST)
     assert (example.guard, example.run_dir, example.full_pass) == (smallest.guard, smallest.run_dir, smallest.full_pass)
     assert example.gateway.ipv6 == smallest.gateway.ipv6
-    bgp, defaults = example.bgp_settings(), read(SMALLEST + BGP).bgp_settings()
+    bgp, defaults = example.bgp.settings(), read(SMALLEST + BGP).bgp.settings()
     assert bgp is not None
     assert defaults is not None
     assert (bgp.med, bgp.hold_time, bgp.restart_time) == (defaults.med, defaults.hold_time, defaults.restart_time)
+
+
+def test_next_hops_attributes_and_what_guards_a_session_arrive(tmp_path: Path) -> None:
+    config = read(
+        SMALLEST
+        + BGP
+        + "    - {address: 2001:db8:fffe::1, remote_as: 1, local_address: 2001:db8:fffe::2, next_hop: self, ttl_security: true}\n"
+        + "    - {address: 2001:db8:fffd::1, remote_as: 1, local_address: 2001:db8:fffd::2, next_hop: host, password_file: secret}\n"
+        + "    - {address: 2001:db8:fffc::1, remote_as: 1, local_address: 2001:db8:fffc::2, next_hop: link-local}\n"
+        + "    - {address: fe80::b1, remote_as: 1, local_address: fe80::a1, interface: uplink1, next_hop: link-local}\n"
+        + "    - {address: fe80::b2, remote_as: 1, local_address: fe80::a1, interface: uplink1}\n"
+        + "  local_preference: 200\n  communities: ['65010:1', '65535:65281']\n  large_communities: ['65010:1:4294967295']\n"
+        + "  covers: ['2001:db8:10::/44']\n  damping: off\n  user: exabgp\n"
+    )
+    bgp = config.bgp.settings()
+    assert [peer.next_hop for peer in bgp.peers[1:]] == [
+        IPv6Address("2001:db8:fffe::2"), NextHop.HOST, NextHop.LINK_LOCAL, IPv6Address("fe80::a1"), IPv6Address("fe80::a1"),
+    ]  # fmt: skip
+    assert [peer.ttl_security for peer in bgp.peers] == [False, True, False, False, False, False]
+    assert bgp.peers[2].password_file is not None
+    assert bgp.peers[2].password_file.name == "secret"
+    assert bgp.attributes == PathAttributes(0, 200, ((65010, 1), (65535, 65281)), ((65010, 1, 4294967295),))
+    assert (bgp.damping, bgp.user) == (None, "exabgp")
+    settings = config.configuration().settings
+    assert settings.covers == settings.blackholes == (IPv6Network("2001:db8:10::/44"),)
 
 
 def test_uplinks_and_blackholes_arrive() -> None:

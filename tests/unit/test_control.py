@@ -279,7 +279,11 @@ def test_a_change_is_told_with_its_kind_its_text_and_what_was_before() -> None:
             "verb": "announce",
             "kind": "announcement",
             "text": "prefix 2001:db8::/64",
-            "item": {"prefix": "2001:db8::/64", "host": "fe80::5"},
+            "item": {
+                "prefix": "2001:db8::/64",
+                "host": "fe80::5",
+                "attributes": {"med": None, "local_preference": None, "communities": None, "large_communities": None},
+            },
         },
     ]
 

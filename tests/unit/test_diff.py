@@ -18,6 +18,7 @@ from l3ctl.model import (
     Host,
     LinkFacts,
     Neighbour,
+    PathAttributes,
     Port,
     PortPolicy,
     PortState,
@@ -78,6 +79,9 @@ class World:
                 self.policies[change.port] = item
         elif isinstance(item, Announcement):
             wish = self.wishes.setdefault(change.port, set())
+            if was is not None:
+                assert isinstance(was, Announcement)
+                wish.remove(was)
             (wish.add if change.verb is Verb.ANNOUNCE else wish.remove)(item)
             if not wish:
                 del self.wishes[change.port]
@@ -166,7 +170,9 @@ def inventories(draw: st.DrawFn) -> dict[str, Port]:
             )
             for mac in macs[name]
         )
-        ports[name] = Port(name, interface, guard, 11 if guard != interface else None, found)
+        attributes = draw(st.sampled_from((PathAttributes(), PathAttributes(med=5))))
+        vlan_id = 11 if guard != interface else None
+        ports[name] = Port(name, interface, guard, vlan_id, found, announce=draw(st.integers(0, 5)) > 0, attributes=attributes)
     return ports
 
 

@@ -1,0 +1,49 @@
+"""`l3ctl drain`."""
+
+import time
+from pathlib import Path
+
+import click
+
+from l3ctl.cli.options import print_json, with_config, with_json
+from l3ctl.control import Answer, ask
+from l3ctl.errors import AgentRefused, BadInput, Problem
+from l3ctl.site import load_configuration
+
+_POLL = 0.2
+
+
+@click.command("drain")
+@with_config
+@click.option("--timeout", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Seconds to wait until all is withdrawn.")
+@click.option("--stop", is_flag=True, help="Stop the agent, too, once that is done.")
+@with_json
+def command(config_path: Path, timeout: float, stop: bool, as_json_text: bool) -> int:
+    """Withdraw everything and announce nothing, for a maintenance, until `undrain`. Ports stay guarded and routed.
+
+    Ends when ExaBGP has sent the last withdraw: from then on it may be stopped, and no peer keeps a route. A router that is started anew
+    while it is drained stays so; one that was booted does not.
+    """
+    config = load_configuration(config_path)
+    if config.bgp is None:
+        raise BadInput([Problem(str(config_path), "no 'bgp' section, so there is nothing to drain", "add one")])
+    told = ask(config.agent_socket, {"command": "drain"})
+    ends = time.monotonic() + timeout
+    while not told["sent"] and time.monotonic() < ends:
+        time.sleep(_POLL)
+        told = ask(config.agent_socket, {"command": "drained"})
+    if told["sent"] and stop:
+        ask(config.agent_socket, {"command": "stop"})
+    if as_json_text:
+        print_json(told)
+    if not told["sent"]:
+        raise AgentRefused(*_unfinished(told, timeout))
+    if not as_json_text:
+        click.echo("drained: all is withdrawn, and ExaBGP may be stopped; `l3ctl undrain` announces again")
+    return 0
+
+
+def _unfinished(told: Answer, timeout: float) -> tuple[str, str]:
+    if not told["relay"]:
+        return "no relay is connected, so what ExaBGP announces is not withdrawn", "is ExaBGP running? It will be told as soon as it is"
+    return f"not all is withdrawn after {timeout:g} s, {told['left']} changes are left", "it goes on; `l3ctl status` says how it stands"
