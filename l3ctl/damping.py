@@ -23,7 +23,7 @@ class Damper:
 
     def saw(self, port: str, up: bool, now: float) -> bool:
         """Take in the state of a port's link. Whether the port is to be held down from now on, or longer than it was."""
-        was_up, self._up[port] = self._up.get(port, False), up
+        was_up, self._up[port] = self._up.get(port, True), up  # who is heard of first, is so for having lost it
         if self._damping is None or up or not was_up:
             return False
         losses = self._losses.setdefault(port, deque(maxlen=self._damping.flaps + 1))

@@ -48,8 +48,8 @@ _EXABGP = Path(sys.executable).with_name("exabgp")
 class Lab:
     """One lab; `prefix` begins the names of its namespaces, so that several can stand side by side."""
 
-    def __init__(self, prefix: str = "l3") -> None:
-        self.prefix = prefix
+    def __init__(self, prefix: str = "l3", config: str = CONFIG) -> None:
+        self.prefix, self._config = prefix, config
         self.router, self.upstream = Namespace(f"{prefix}-router"), Namespace(f"{prefix}-upstream")
         self.hosts = {customer.name: Namespace(f"{prefix}-{customer.name}") for customer in CUSTOMERS}
         self.run_dir = Path("/run/l3ctl/lab") / prefix
@@ -92,13 +92,17 @@ class Lab:
             Path("/etc/l3ctl").mkdir()
             self.made_etc.touch()
         self.etc.mkdir(parents=True)
-        self.config.write_text(CONFIG % self.run_dir)
+        self.write_config(self._config)
         self.write_inventory(record(customer) for customer in CUSTOMERS)
         (self.run_dir / "bird.conf").write_text(BIRD_CONFIG)
         bpffs = self.run_dir / "bpf"
         bpffs.mkdir()
         # Mounted here and not by the agent: a mount made inside `ip netns exec` dies with the last process there, and the pins with it.
         run("mount", "-t", "bpf", "-o", "mode=0700", "bpf", str(bpffs))
+
+    def write_config(self, config: str) -> None:
+        """Replace the configuration, but for where the lab is; the agent that is started next goes by it."""
+        self.config.write_text(config % self.run_dir)
 
     def write_inventory(self, ports: Iterable[dict[str, object]]) -> None:
         """Replace the inventory; the agent reads it again on SIGHUP."""
