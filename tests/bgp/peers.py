@@ -51,6 +51,7 @@ class Daemon(ABC):
 
     def __init__(self, directory: Path, namespace: Namespace) -> None:
         self.directory, self.namespace = directory, namespace
+        self.conf = directory / self.example
         self.session = GLOBAL
         self.processes: list[subprocess.Popen[bytes]] = []
         directory.mkdir()
@@ -58,9 +59,8 @@ class Daemon(ABC):
     def start(self, session: Session = GLOBAL, change: Callable[[str], str] = str, **options: bool) -> None:
         """Start it with one session; `change` may change its configuration further."""
         self.session = session
-        path = self.directory / self.example
-        path.write_text(change(self._configured((CONFIGS / self.example).read_text())))
-        self.run(path, **options)
+        self.conf.write_text(change(self._configured((CONFIGS / self.example).read_text())))
+        self.run(**options)
 
     def kill(self) -> None:
         """As a crash would."""
@@ -88,7 +88,7 @@ class Daemon(ABC):
         return f"{next_hop} dev {LINK}"
 
     @abstractmethod
-    def run(self, conf: Path) -> None:
+    def run(self) -> None:
         """Start its programs."""
 
     @abstractmethod
@@ -137,8 +137,8 @@ class Bird(Daemon):
     example = "bird.conf"
     peers_zone = f"%{LINK}"
 
-    def run(self, conf: Path, *, recover: bool = False) -> None:
-        self.launch("bird", "-f", "-c", conf, "-s", self.directory / "bird.ctl", *(["-R"] if recover else []))
+    def run(self, *, recover: bool = False) -> None:
+        self.launch("bird", "-f", "-c", self.conf, "-s", self.directory / "bird.ctl", *(["-R"] if recover else []))
 
     def ask(self, *words: str) -> str:
         return self.namespace.run("birdc", "-s", str(self.directory / "bird.ctl"), *words)
@@ -162,24 +162,41 @@ class Frr(Daemon):
 
     example = "frr.conf"
 
-    def run(self, conf: Path) -> None:
-        self.run_program("zebra")
-        self.run_program("bgpd")
-        self.namespace.run("vtysh", "--vty_socket", str(self.directory), "-f", str(conf))
-
-    def run_program(self, name: str) -> None:
+    def run(self) -> None:
         shutil.chown(self.directory, "frr", "frr")
+        self._run_program("zebra")
+        self.run_bgpd()
+
+    def run_bgpd(self) -> None:
+        """Start bgpd, beside the zebra that runs."""
+        self._run_program("bgpd")
+        self.namespace.run("vtysh", "--vty_socket", str(self.directory), "-f", str(self.conf))
+
+    def kill_bgpd(self) -> None:
+        """As a crash of it alone would."""
+        bgpd = self.processes.pop()
+        bgpd.kill()
+        bgpd.wait(5)
+        self._remove_crash_logs(bgpd)
+
+    def kill(self) -> None:
+        killed = tuple(self.processes)
+        super().kill()
+        self._remove_crash_logs(*killed)
+
+    def _run_program(self, name: str) -> None:
         socket = self.directory / f"{name}.vty"
         socket.unlink(missing_ok=True)
         files = ["-f", "/dev/null", "-i", f"{name}.pid", "-z", "zserv.api", "--vty_socket", "."]
         self.launch("env", "-C", self.directory, f"/usr/lib/frr/{name}", *files, "--log", "stdout")
         _wait(socket.exists)
 
-    def kill(self) -> None:
-        crash_logs = [path for process in self.processes for path in Path("/var/tmp/frr").glob(f"*.{process.pid}")]
-        super().kill()
-        for path in crash_logs:
-            shutil.rmtree(path)
+    @staticmethod
+    def _remove_crash_logs(*killed: subprocess.Popen[bytes]) -> None:
+        """Each program of FRR has a directory for them, which it can only remove itself when it is not killed."""
+        for process in killed:
+            for path in Path("/var/tmp/frr").glob(f"*.{process.pid}"):
+                shutil.rmtree(path)
 
     def ask(self, *words: str) -> str:
         return self.namespace.run("vtysh", "--vty_socket", str(self.directory), "-c", " ".join(words))
@@ -201,8 +218,8 @@ class GoBgp(Daemon):
     example = "gobgpd.toml"
     own_zone = peers_zone = f"%{LINK}"
 
-    def run(self, conf: Path) -> None:
-        self.launch("gobgpd", "-f", conf, "--log-plain")
+    def run(self) -> None:
+        self.launch("gobgpd", "-f", self.conf, "--log-plain")
         _wait(self.answers)
 
     def answers(self) -> bool:

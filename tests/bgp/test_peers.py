@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from ipaddress import IPv6Address
 
 import pytest
 
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import Announcement
+from l3ctl.model import Announcement, Peer
 from tests.bgp.ends import ADDRESSES, Ends
 from tests.bgp.peers import GLOBAL, LINK_LOCAL, SECRET, Bird, Daemon, Frr, GoBgp, Session
 from tests.bgp.test_announcements import WEB1, WEB2
@@ -20,9 +21,11 @@ KERNELS = pytest.mark.parametrize("daemon", [Bird, Frr], ids=lambda daemon: daem
 SESSIONS = pytest.mark.parametrize("session", [GLOBAL, LINK_LOCAL], ids=["global", "link-local"])
 
 
-def started(routers: TwoRouters, session: Session = GLOBAL, change: Callable[[str], str] = str, keys: str = "") -> Agent:
+def started(
+    routers: TwoRouters, session: Session = GLOBAL, *, peer: Peer | None = None, change: Callable[[str], str] = str, keys: str = ""
+) -> Agent:
     """Both ends of a session, and an agent that has nothing to say yet."""
-    bgp = settings(peer_of(session))
+    bgp = settings(peer or peer_of(session))
     routers.peer.start(session, change)
     routers.start_exabgp(bgp, keys)
     agent = routers.agent(bgp)
@@ -30,9 +33,9 @@ def started(routers: TwoRouters, session: Session = GLOBAL, change: Callable[[st
     return agent
 
 
-def reached(routers: TwoRouters, *wishes: frozenset[Announcement]) -> dict[str, str]:
+def reached(routers: TwoRouters, *wishes: frozenset[Announcement], next_hop: IPv6Address | None = None) -> dict[str, str]:
     """The peer's routes, when it has these and no others."""
-    through = routers.peer.through(routers.peer.session.remote)
+    through = routers.peer.through(next_hop or routers.peer.session.remote)
     return {str(one.prefix): through for wish in wishes for one in wish}
 
 
@@ -46,6 +49,19 @@ def test_what_is_announced_is_there_and_what_is_withdrawn_goes(cable: Cable, dae
     agent.until(lambda: routers.peer.routes() == reached(routers, WEB1, WEB2))
     agent.speaker.want("web1", frozenset())
     agent.until(lambda: routers.peer.routes() == reached(routers, WEB2))
+
+
+@pytest.mark.parametrize("local_as", [65000, 65010], ids=["ebgp", "ibgp"])
+@DAEMONS
+def test_a_link_local_next_hop_on_a_session_over_global_addresses_is_one_on_its_link(
+    cable: Cable, daemon: type[Daemon], local_as: int
+) -> None:
+    routers = cable(daemon)
+    routers.upstream.ip("link add other0 type veth peer name other1", "link set other0 up", "link set other1 up")  # fe80::/64 is there too
+    session, next_hop = replace(GLOBAL, local_as=local_as), LINK_LOCAL.remote
+    agent = started(routers, session, peer=replace(peer_of(session), next_hop=next_hop))
+    agent.speaker.want("web1", WEB1)
+    agent.until(lambda: routers.peer.routes() == reached(routers, WEB1, next_hop=next_hop))
 
 
 @DAEMONS
@@ -88,13 +104,29 @@ def test_an_exabgp_that_is_killed_and_comes_back_loses_nothing(cable: Cable, dae
     with routers.watching_for_loss(reached(routers, WEB1, WEB2)):
         routers.start_exabgp(settings())
         agent = routers.agent()
-        agent.until(routers.peer.established)
+        agent.until(routers.peer.established, within=90)
         agent.turn(1)
     agent.speaker.want("web1", WEB1)
     with routers.watching_for_loss(reached(routers, WEB1)):
         agent.speaker.complete()
         agent.until(lambda: routers.peer.routes() == reached(routers, WEB1))
         agent.turn(0.5)
+
+
+def test_a_bgpd_that_dies_and_comes_back_loses_nothing(cable: Cable) -> None:
+    """zebra keeps FRR's routes; what was withdrawn meanwhile goes when bgpd is back."""
+    routers = cable(Frr)
+    agent = started(routers)
+    agent.speaker.want("web1", WEB1)
+    agent.speaker.want("web2", WEB2)
+    agent.until(lambda: routers.peer.routes() == reached(routers, WEB1, WEB2) and agent.speaker.in_sync())
+    with routers.watching_for_loss(reached(routers, WEB1)):
+        routers.peer.kill_bgpd()
+        agent.speaker.want("web2", frozenset())
+        agent.until(agent.speaker.in_sync)
+        assert routers.peer.routes() == reached(routers, WEB1, WEB2)
+        routers.peer.run_bgpd()
+        agent.until(lambda: routers.peer.established() and routers.peer.routes() == reached(routers, WEB1), within=90)
 
 
 @DAEMONS
@@ -128,3 +160,22 @@ def test_secured_sessions_refuse_a_router_that_is_not_secured_alike(cable: Cable
     agent = started(routers, replace(GLOBAL, secured=True), keys=keys)
     agent.until(lambda: routers.upstream_counter(counter) > 3)
     assert not routers.peer.established()
+
+
+@pytest.mark.parametrize(
+    ("daemon", "question", "answer", "kept"),
+    [
+        (Bird, ["show", "protocols", "all", "l3ctl"], r"Import limit: +3 \[HIT\]", 3),
+        (Frr, ["show bgp ipv6 unicast summary"], r"Idle \(PfxCt\)", 0),
+        (GoBgp, ["neighbor"], r"Idle\(PfxCt\)", 0),
+    ],
+    ids=["bird", "frr", "gobgp"],
+)
+def test_the_examples_have_a_limit(cable: Cable, daemon: type[Daemon], question: list[str], answer: str, kept: int) -> None:
+    """BIRD goes on with what it has; the others end the session."""
+    routers = cable(daemon)
+    agent = started(routers, change=lambda conf: conf.replace("20000", "3"))
+    agent.until(routers.peer.established)
+    agent.speaker.want("mad", frozenset().union(*map(routers.numbered, range(1, 20))))
+    agent.until(lambda: re.search(answer, routers.peer.ask(*question)) is not None)
+    agent.until(lambda: len(routers.peer.routes()) == kept)
