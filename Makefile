@@ -8,16 +8,19 @@ L3CTL := $(VENV)/bin/l3ctl
 # bcc exists only as Debian's python3-bpfcc, so the environment is made by the system's Python and sees its packages.
 PYTHON := /usr/bin/python3
 PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
-# What attackers use, for tests/evasion. None of them has a daemon.
-TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy
+# What attackers use, for tests/evasion, and the other two BGP daemons, for tests/bgp.
+TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd
 LINT_PACKAGES := clang
+# What would come up with the machine, of the packages above: package:unit.
+DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service
 
 .PHONY: help setup demo test evasion fuzz lint lab clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
 
-# Install what is missing of $(1). No daemon is started on this machine by it: a router may be configured, and bird2 would come up.
+# Install what is missing of $(1). No daemon is started on this machine by it, now or later: a router may be configured, and a second
+# BGP daemon would come up. One that was here before is left as it is.
 define install_packages
 missing=$$(for package in $(1); do dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || echo $$package; done); \
 if [ -n "$$missing" ]; then \
@@ -33,7 +36,9 @@ if [ -n "$$missing" ]; then \
 		{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; } > $$log 2>&1 \
 			|| { cat $$log >&2; echo "make: apt-get failed; its output is above" >&2; exit 1; }; \
 		rm -f $$log; \
-		case " $$missing " in *" bird2 "*) systemctl disable --quiet bird.service 2>/dev/null || true;; esac; \
+		for daemon in $(DAEMONS); do \
+			case " $$missing " in *" $${daemon%%:*} "*) systemctl disable --quiet $${daemon##*:} 2>/dev/null || true;; esac; \
+		done; \
 	fi; \
 fi
 endef

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from l3ctl.model import Peer
-from tests.bgp.two_routers import BIRD_CONF, LL_ROUTER, LL_UPSTREAM, ROUTER, TwoRouters, announcements, peer, settings
+from tests.bgp.peers import LINK
+from tests.bgp.two_routers import ROUTER, TwoRouters, announcements, peer, settings
 
 pytestmark = pytest.mark.root
 WEB1 = announcements("2001:db8:11::/64", "192.0.2.11/32")
@@ -14,7 +14,8 @@ WEB2 = announcements("2001:db8:12::/64", "192.0.2.12/32")
 
 
 def through(next_hop: object, *wishes: frozenset) -> dict[str, str]:
-    return {str(one.prefix): str(next_hop) for wish in wishes for one in wish}
+    """As a peer with a kernel has them."""
+    return {str(one.prefix): f"{next_hop} dev {LINK}" for wish in wishes for one in wish}
 
 
 def test_prefixes_of_both_families_reach_the_peers_kernel_and_leave_it(routers: TwoRouters) -> None:
@@ -22,37 +23,15 @@ def test_prefixes_of_both_families_reach_the_peers_kernel_and_leave_it(routers: 
     agent.speaker.want("web1", WEB1)
     agent.speaker.want("web2", WEB2)
     agent.speaker.complete()
-    agent.until(lambda: routers.kernel() == through(ROUTER, WEB1, WEB2))
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB1, WEB2))
 
     agent.speaker.want("web1", frozenset())
-    agent.until(lambda: routers.kernel() == through(ROUTER, WEB2) and agent.speaker.in_sync())
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB2) and agent.speaker.in_sync())
     assert agent.speaker.held() == agent.speaker.wanted() == WEB2
     assert agent.speaker.settled(WEB1)
     assert agent.speaker.status() == {
         "relay": True, "held": 2, "wanted": 2, "queued": 0, "refused": [], "peers": {"2001:db8:ffff::1": "up"},
     }  # fmt: skip
-
-
-def test_an_ibgp_peer_learns_them_too(cabled: TwoRouters) -> None:
-    cabled.start_bird(BIRD_CONF.read_text().replace("ffff::1 as 65000", "ffff::1 as 65010"))
-    bgp = settings(peer(remote_as=65010))
-    cabled.start_exabgp(bgp)
-    agent = cabled.agent(bgp)
-    agent.speaker.want("web1", WEB1)
-    agent.speaker.complete()
-    agent.until(lambda: cabled.kernel() == through(ROUTER, WEB1))
-    assert "BGP.local_pref: 100" in cabled.birdc("show", "route", "all", "2001:db8:11::/64")
-
-
-def test_a_session_over_link_local_addresses_carries_link_local_next_hops(cabled: TwoRouters) -> None:
-    conf = BIRD_CONF.read_text().replace("local 2001:db8:ffff::1", "local fe80::1").replace("2001:db8:ffff::2 as", "fe80::2%down0 as")
-    cabled.start_bird(conf)
-    bgp = settings(Peer(LL_UPSTREAM, 65000, LL_ROUTER, LL_ROUTER, interface="up0"))
-    cabled.start_exabgp(bgp)
-    agent = cabled.agent(bgp)
-    agent.speaker.want("web1", WEB1)
-    agent.speaker.complete()
-    agent.until(lambda: cabled.kernel() == through(LL_ROUTER, WEB1))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -72,23 +51,23 @@ def test_a_storm_of_flapping_links_ends_with_exactly_the_last_wish(routers: TwoR
             agent.turn(dice.random() * 0.004)
     agent.until(agent.speaker.in_sync)
     assert len(agent.asked) > 100, "the storm must not have been coalesced away"
-    agent.until(lambda: routers.kernel() == through(ROUTER, *(ports[port] for port in up)))
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, *(ports[port] for port in up)))
     agent.turn(1)  # nothing late may undo it
-    assert routers.kernel() == through(ROUTER, *(ports[port] for port in up))
+    assert routers.peer.routes() == through(ROUTER, *(ports[port] for port in up))
 
 
 def test_a_changed_attribute_replaces_without_a_moment_of_absence(routers: TwoRouters) -> None:
     first = routers.agent()
     first.speaker.want("web1", WEB1)
     first.speaker.complete()
-    first.until(lambda: routers.kernel() == through(ROUTER, WEB1))
+    first.until(lambda: routers.peer.routes() == through(ROUTER, WEB1))
     first.die()
 
     second = routers.agent(settings(med=50))
     second.speaker.want("web1", WEB1)
     with routers.watching_for_loss(through(ROUTER, WEB1)):
         second.speaker.complete()
-        second.until(lambda: routers.birdc("show", "route", "all").count("BGP.med: 50") == 2)
+        second.until(lambda: routers.peer.ask("show", "route", "all").count("BGP.med: 50") == 2)
     assert not any("withdraw" in command for command in second.asked)
 
 
@@ -97,14 +76,14 @@ def test_a_peer_that_asks_for_everything_again_gets_it(routers: TwoRouters) -> N
     agent = routers.agent()
     agent.speaker.want("web1", WEB1)
     agent.speaker.complete()
-    agent.until(lambda: routers.kernel() == through(ROUTER, WEB1))
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB1))
 
     def received() -> int:
-        return sum(map(int, re.findall(r"Import updates:\s+(\d+)", routers.birdc("show", "protocols", "all", "l3ctl"))))
+        return sum(map(int, re.findall(r"Import updates:\s+(\d+)", routers.peer.ask("show", "protocols", "all", "l3ctl"))))
 
     before = received()
     with routers.watching_for_loss(through(ROUTER, WEB1)):
-        routers.birdc("reload", "in", "l3ctl")
+        routers.peer.ask("reload", "in", "l3ctl")
         agent.until(lambda: received() == before + 2)
 
 
@@ -115,7 +94,7 @@ def test_what_exabgp_refuses_is_reported_and_holds_nothing_else_up(routers: TwoR
     agent.speaker.want("web1", WEB1)
     agent.speaker.want("web2", WEB2)
     agent.speaker.complete()
-    agent.until(lambda: routers.kernel() == through(ROUTER, WEB1, WEB2))
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB1, WEB2))
     agent.until(agent.speaker.in_sync)
     refused = agent.speaker.refused()
     assert {(command.peer, command.prefixes) for command in refused} == {(str(stranger.address), (str(one.prefix),)) for one in WEB1 | WEB2}

@@ -19,7 +19,7 @@ def announcing(routers: TwoRouters) -> Agent:
     agent.speaker.want("web1", WEB1)
     agent.speaker.want("web2", WEB2)
     agent.speaker.complete()
-    agent.until(lambda: routers.kernel() == through(ROUTER, WEB1, WEB2) and agent.speaker.in_sync())
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB1, WEB2) and agent.speaker.in_sync())
     return agent
 
 
@@ -44,7 +44,7 @@ def test_a_restarted_agent_with_fewer_wishes_withdraws_the_rest(routers: TwoRout
     agent = routers.agent()
     agent.speaker.want("web2", WEB2)
     agent.speaker.complete()
-    agent.until(lambda: routers.kernel() == through(ROUTER, WEB2) and agent.speaker.in_sync())
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB2) and agent.speaker.in_sync())
     assert len(agent.asked) == 2, "one withdraw for each family, and no announce"
 
 
@@ -76,10 +76,10 @@ def test_a_restarted_exabgp_loses_no_route_and_revives_none(routers: TwoRouters)
     with routers.watching_for_loss(through(ROUTER, WEB2)):
         routers.kill_exabgp()
         agent.until(lambda: agent.speaker.held() is None)
-        assert routers.kernel() == through(ROUTER, WEB1, WEB2), "the peer keeps them while ExaBGP is away"
+        assert routers.peer.routes() == through(ROUTER, WEB1, WEB2), "the peer keeps them while ExaBGP is away"
         agent.speaker.want("web1", frozenset())
         routers.start_exabgp(settings())
-        agent.until(lambda: routers.kernel() == through(ROUTER, WEB2) and agent.speaker.in_sync())
+        agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB2) and agent.speaker.in_sync())
     assert agent.speaker.held() == WEB2
 
 
@@ -98,18 +98,18 @@ def test_no_end_of_rib_before_the_agent_has_said_everything(routers: TwoRouters)
         agent.speaker.complete()
         agent.until(agent.speaker.in_sync)
         agent.turn(0.5)
-    agent.until(lambda: "Graceful restart active" not in routers.birdc("show", "protocols", "all", "l3ctl"))
+    agent.until(lambda: "Graceful restart active" not in routers.peer.ask("show", "protocols", "all", "l3ctl"))
 
 
 def test_a_peer_that_restarts_while_no_agent_is_there_gets_everything_and_end_of_rib(routers: TwoRouters) -> None:
     agent = announcing(routers)
     agent.die()
-    routers.kill_bird()
+    routers.peer.kill()
     with routers.watching_for_loss(through(ROUTER, WEB1, WEB2)):
-        routers.start_bird(recover=True)
+        routers.peer.start(recover=True)
         waiting = routers.agent()  # its loop only passes the time: it never says `complete`
-        waiting.until(lambda: "Established" in routers.birdc_or_nothing("show", "protocols", "l3ctl"), within=60)
-        waiting.until(lambda: "recovery in progress" not in routers.birdc("show", "status"))
+        waiting.until(routers.peer.established, within=60)
+        waiting.until(lambda: "recovery in progress" not in routers.peer.ask("show", "status"))
     assert waiting.asked == []
 
 
@@ -122,7 +122,7 @@ def test_relay_and_agent_killed_at_once_leave_nothing_that_nobody_wishes(routers
     agent.speaker.want("web2", WEB2)
     with routers.watching_for_loss(through(ROUTER, WEB2)):
         agent.speaker.complete()
-        agent.until(lambda: routers.kernel() == through(ROUTER, WEB2) and agent.speaker.in_sync())
+        agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB2) and agent.speaker.in_sync())
     assert routers.relay_pid() != dead
     assert not any("announce" in command for command in agent.asked), "what is held is known even to a relay that has just been born"
     assert agent.speaker.status()["peers"] == {"2001:db8:ffff::1": "up"}
@@ -155,5 +155,5 @@ def test_exabgp_serves_on_while_agents_come_and_go_in_the_middle_of_a_resync(rou
     for port in range(0, 300, 2):
         agent.speaker.want(f"p{port}", routers.numbered(port))
     agent.speaker.complete()
-    agent.until(lambda: routers.kernel() == through(ROUTER, agent.speaker.wanted()) and agent.speaker.in_sync())
-    assert re.search(r"Routes:\s+150 imported", routers.birdc("show", "protocols", "all", "l3ctl"))
+    agent.until(lambda: routers.peer.routes() == through(ROUTER, agent.speaker.wanted()) and agent.speaker.in_sync())
+    assert re.search(r"Routes:\s+150 imported", routers.peer.ask("show", "protocols", "all", "l3ctl"))

@@ -1,13 +1,11 @@
 """Two real BGP speakers on one link, and an agent's loop around a real Speaker.
 
-    router: ExaBGP + relay, 2001:db8:ffff::2 ──veth── 2001:db8:ffff::1, upstream: BIRD, which installs what it learns in its kernel
+    router: ExaBGP + relay, 2001:db8:ffff::2 and fe80::2, up0 ──veth── down0, 2001:db8:ffff::1 and fe80::1, upstream: BIRD, or another
 
 Everything lives in namespaces of this test and in its tmp_path.
 """
 
-import os
 import selectors
-import signal
 import subprocess
 import sys
 import threading
@@ -20,18 +18,21 @@ from pathlib import Path
 from l3ctl.bgp import relay
 from l3ctl.bgp.exabgp_config import environment, exabgp_config
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.errors import LabFailed
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Announcement, BgpSettings, Peer
+from tests.bgp.peers import GLOBAL, LINK, LINK_LOCAL, Bird, Daemon, Session
 
-ROUTER, UPSTREAM = IPv6Address("2001:db8:ffff::2"), IPv6Address("2001:db8:ffff::1")
-LL_ROUTER, LL_UPSTREAM = IPv6Address("fe80::2"), IPv6Address("fe80::1")
+ROUTER, UPSTREAM = GLOBAL.remote, GLOBAL.local
 EXABGP = Path(sys.executable).with_name("exabgp")
-BIRD_CONF = Path(__file__).parents[2] / "configs" / "bird.conf"
 
 
 def peer(address: IPv6Address = UPSTREAM, *, next_hop: IPv6Address = ROUTER, remote_as: int = 65000) -> Peer:
     return Peer(address, remote_as, ROUTER, next_hop)
+
+
+def peer_of(session: Session) -> Peer:
+    """The upstream as the router's settings name it."""
+    return Peer(session.local, session.local_as, session.remote, session.remote, "up0" if session.local.is_link_local else None)
 
 
 def settings(*peers: Peer, med: int = 0) -> BgpSettings:
@@ -77,33 +78,26 @@ class Agent:
 
 
 class TwoRouters:
-    def __init__(self, directory: Path, router: Namespace, upstream: Namespace) -> None:
+    def __init__(self, directory: Path, router: Namespace, upstream: Namespace, daemon: type[Daemon] = Bird) -> None:
         self.directory, self.router, self.upstream = directory, router, upstream
         self.socket_path = directory / "bgp.sock"
         self.exabgp: subprocess.Popen[bytes] | None = None
-        self.bird: subprocess.Popen[bytes] | None = None
+        self.peer = daemon(directory / "peer", upstream)
         self.agents: list[Agent] = []
-        router.ip(f"link add up0 type veth peer name down0 netns {upstream.name}")
-        for namespace, link, addresses in ((router, "up0", (ROUTER, LL_ROUTER)), (upstream, "down0", (UPSTREAM, LL_UPSTREAM))):
+        router.ip(f"link add up0 type veth peer name {LINK} netns {upstream.name}")
+        for namespace, link, addresses in (
+            (router, "up0", (GLOBAL.remote, LINK_LOCAL.remote)),
+            (upstream, LINK, (GLOBAL.local, LINK_LOCAL.local)),
+        ):
             namespace.ip(
                 f"link set {link} addrgenmode none", f"link set {link} up", *(f"addr add {a}/64 dev {link} nodad" for a in addresses)
             )
 
-    def start_bird(self, conf: str | None = None, *, recover: bool = False) -> None:
-        path = self.directory / "bird.conf"
-        path.write_text(BIRD_CONF.read_text() if conf is None else conf)
-        argv = ["bird", "-f", "-c", str(path), "-s", str(self.directory / "bird.ctl"), *(["-R"] if recover else [])]
-        self.bird = self.upstream.start(argv, self.directory / "bird.log")
-
-    def kill_bird(self) -> None:
-        assert self.bird is not None
-        self.bird.kill()
-        self.bird.wait(10)
-
-    def start_exabgp(self, bgp: BgpSettings) -> None:
+    def start_exabgp(self, bgp: BgpSettings, keys: str = "") -> None:
+        """`keys`: more of them, for each neighbor."""
         command = f"{sys.executable} -I {relay.__file__} {self.socket_path}"
         path = self.directory / "exabgp.conf"
-        path.write_text(exabgp_config(bgp, command))
+        path.write_text(exabgp_config(bgp, command).replace("    local-as", f"    {keys}\n    local-as"))
         self.exabgp = self.router.start([str(EXABGP), "server", str(path)], self.directory / "exabgp.log", env=environment(None))
 
     def kill_exabgp(self) -> None:
@@ -123,14 +117,11 @@ class TwoRouters:
         self.agents.append(agent)
         return agent
 
-    def birdc(self, *words: str) -> str:
-        return self.upstream.run("birdc", "-s", str(self.directory / "bird.ctl"), *words)
-
-    def birdc_or_nothing(self, *words: str) -> str:
-        """While BIRD starts it has no control socket yet."""
-        with suppress(LabFailed):
-            return self.birdc(*words)
-        return ""
+    def upstream_counter(self, name: str) -> int:
+        """How often the upstream's TCP did that: `TCPMD5Failure`."""
+        with self.upstream.entered():
+            names, values = (line.split() for line in Path("/proc/thread-self/net/netstat").read_text().splitlines()[:2])
+        return int(values[names.index(name)])
 
     @staticmethod
     def runs(pid: int) -> bool:
@@ -145,13 +136,13 @@ class TwoRouters:
 
     @contextmanager
     def watching_for_loss(self, expected: dict[str, str]) -> Iterator[None]:
-        """Look at the kernel every 20 ms; at the end none of `expected` may ever have been missing."""
+        """Look at the peer's routes every 20 ms; at the end none of `expected` may ever have been missing, or reached otherwise."""
         missing: list[set[str]] = []
         done = threading.Event()
 
         def look() -> None:
             while not done.wait(0.02):
-                missing.append(expected.keys() - self.kernel().keys())
+                missing.append({prefix for prefix, _ in expected.items() - self.peer.routes().items()})
 
         watcher = threading.Thread(target=look)
         watcher.start()
@@ -164,25 +155,14 @@ class TwoRouters:
         assert len(missing) > 3
         assert not any(missing), f"missing at some moment: {set().union(*missing)}"
 
-    def kernel(self) -> dict[str, str]:
-        """Prefix -> next hop, of what BIRD installed in the upstream's kernel."""
-        found = {}
-        for family in ("-6", "-4"):
-            for line in self.upstream.run("ip", family, "route", "show", "proto", "bird").splitlines():
-                words = line.split()
-                via = words[words.index("via") + 1 :]
-                found[str(ip_network(words[0]))] = via[1] if via[0] == "inet6" else via[0]
-        return found
-
     def stop(self) -> None:
         for agent in self.agents:
             if agent.selector.get_map():
                 agent.speaker.close()
-        for process in (self.exabgp, self.bird):
-            if process is not None and process.poll() is None:
-                os.kill(process.pid, signal.SIGTERM)
-                try:
-                    process.wait(5)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait(5)
+        self.peer.stop()
+        if self.exabgp is not None and self.exabgp.poll() is None:
+            self.exabgp.terminate()
+            try:
+                self.exabgp.wait(5)
+            except subprocess.TimeoutExpired:
+                self.kill_exabgp()
