@@ -41,6 +41,10 @@ class Failed:
     reason: str
 
 
+Made = tuple[list[Change], list[Failed]]
+"""the changes made, and those that failed"""
+
+
 class Router:
     """`speaker` is None where nothing is announced, or where a command only looks; `filter_` where none is loaded."""
 
@@ -133,17 +137,18 @@ class Router:
         return other.plan()
 
     def _differences(self, have: Mapping[str, PortState], links: Mapping[str, LinkFacts]) -> list[Change]:
-        want = {name: self._wanted(name, links) for name in have if name in self.ports or name in self.present.beside}
+        want = {name: self.wanted(name, links) for name in have if name in self.ports or name in self.present.beside}
         if self.speaker is None:
             want = {name: replace(state, announcements=frozenset()) for name, state in want.items()}
         return diff_all(have, want)
 
-    def _wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:
+    def wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:
+        """What should be, of a port or of a netdev that is no port's."""
         if name in self.ports:
             return desired(self.ports[name], links, self.settings)
         return desired_beside(name.removeprefix(ORPHAN), links, self.settings)
 
-    def carry_out(self, changes: Sequence[Change]) -> tuple[list[Change], list[Failed]]:
+    def carry_out(self, changes: Sequence[Change]) -> Made:
         """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.
 
         Raises:
@@ -252,7 +257,7 @@ class Router:
         waiting = [Change(port, Verb.ANNOUNCE, one) for port, wish in wishes for one in sorted(wish - held, key=str)]
         return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in sorted(held, key=str) if one.prefix not in wished), *waiting]
 
-    def full_pass(self) -> tuple[list[Change], list[Failed]]:
+    def full_pass(self) -> Made:
         """Compare everything and put right what differs; as `carry_out`."""
         made: list[Change] = []
         failed: list[Failed] = []
@@ -261,7 +266,7 @@ class Router:
             failed += some_failed
         return made, failed
 
-    def put_right(self) -> Iterator[tuple[list[Change], list[Failed]]]:
+    def put_right(self) -> Iterator[Made]:
         """The same step by step: at least one, and many where there is much to do, as at the beginning.
 
         Where everything reads as it did when nothing was left to do, nothing is now. Every so often it is worked out all the same, which
@@ -294,11 +299,11 @@ class Router:
             changes = self._differences(self.present.of(names, self.links, seen, []), self.links)
             yield self.carry_out([change for change in changes if not goes(change)])
 
-    def look_again(self, ports: Collection[str]) -> tuple[list[Change], list[Failed]]:
+    def look_again(self, ports: Collection[str]) -> Made:
         """Compare a few ports and put right what differs, links being as they were last read; as `carry_out`."""
         return self.carry_out(self._differences(self.present.states(ports, self.links), self.links))
 
-    def look_again_at(self, ports: Collection[str]) -> Iterator[tuple[list[Change], list[Failed]]]:
+    def look_again_at(self, ports: Collection[str]) -> Iterator[Made]:
         """The same of any number: where there are many, it costs less to look at all of them, some at a time."""
         if len(ports) > AT_ONCE:
             yield from self.put_right()

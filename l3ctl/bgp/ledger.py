@@ -5,12 +5,13 @@ holds (`ready`) *and* the agent said that its wishes are whole (`complete`): an 
 and would withdraw the others.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_network
 
 from l3ctl.bgp.lines import Command, Key, attributes_by_peer
 from l3ctl.bgp.pending import Pending
+from l3ctl.bgp.relay import WINDOW
 from l3ctl.model import Announcement, BgpSettings, Verb
 
 UNKNOWN_HOST = IPv6Address("::")
@@ -26,7 +27,7 @@ class Ledger:
         self._wishers: Counter[str] = Counter()
         self._have: dict[Key, str] = {}
         self._pending = Pending()
-        self._asked: Command | None = None
+        self._asked: deque[Command] = deque()
         self._refused: dict[Key, Command] = {}
         self._ready = self._complete = False
 
@@ -69,12 +70,12 @@ class Ledger:
         self._have.clear()
         self._pending.clear()
         self._refused.clear()
-        self._asked, self._ready = None, False
+        self._asked.clear()
+        self._ready = False
 
     def answered(self, accepted: bool) -> Command:
-        """The answer to the command asked last. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
-        assert self._asked is not None
-        command, self._asked = self._asked, None
+        """The answer to the command asked first. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
+        command = self._asked.popleft()
         for key in command.routes():
             if accepted and command.verb is Verb.ANNOUNCE:
                 self._have[key] = command.attributes
@@ -94,19 +95,23 @@ class Ledger:
     # what to do
 
     def next_command(self) -> Command | None:
-        """The next command to send; None while an answer is awaited, or when there is nothing to do."""
-        if self._asked is None:
-            self._asked = self._pending.take()
-            return self._asked
-        return None
+        """The next command to send; None while answers are awaited, or when there is nothing to do.
+
+        Live changes wait for no answer but that of their own route, since an answer takes ExaBGP as long as the route to the peer does. A
+        resync's commands go out one at a time: that keeps ExaBGP busy, and short the queue in which live changes stand.
+        """
+        if len(self._asked) == WINDOW or (command := self._pending.take(live_only=bool(self._asked))) is None:
+            return None
+        self._asked.append(command)
+        return command
 
     def awaits_answer(self) -> bool:
         """Whether a command is outstanding."""
-        return self._asked is not None
+        return bool(self._asked)
 
     def in_sync(self) -> bool:
         """Whether ExaBGP holds all that is wished and it would take, and nothing else."""
-        return self._ready and self._complete and self._asked is None and not self._pending
+        return self._ready and self._complete and not self._asked and not self._pending
 
     # what the agent asks
 
@@ -129,9 +134,8 @@ class Ledger:
 
     def settled(self, announcements: Iterable[Announcement]) -> bool:
         """Whether no change of these prefixes is still to be asked or answered."""
-        asked = set(self._asked.routes()) if self._asked else set()
         keys = {(peer, str(announcement.prefix)) for announcement in announcements for peer in self._attributes}
-        return not any(key in asked or key in self._pending for key in keys)
+        return not any(key in self._pending or self._is_asked(key) for key in keys)
 
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP would not take, and is not asked again until the wish changes."""
@@ -139,7 +143,11 @@ class Ledger:
 
     def queued(self) -> int:
         """Changes still to be asked or answered, counted for each peer."""
-        return len(self._pending) + (len(self._asked.prefixes) if self._asked else 0)
+        return len(self._pending) + sum(len(command.prefixes) for command in self._asked)
+
+    def _is_asked(self, key: Key) -> bool:
+        peer, prefix = key
+        return any(command.peer == peer and prefix in command.prefixes for command in self._asked)
 
     def _resync(self) -> None:
         if self._ready and self._complete:
@@ -159,7 +167,7 @@ class Ledger:
         return Verb.WITHDRAW, have
 
     def _consider(self, key: Key, *, live: bool, alone: bool = False) -> None:
-        if not (self._ready and self._complete):
+        if not (self._ready and self._complete) or self._is_asked(key):  # the answer will have it considered again
             return
         change = self._change(key)
         if change is None or key in self._refused:

@@ -46,11 +46,11 @@ class Pending:
         if not bucket:
             del self._buckets[place]
 
-    def take(self) -> Command | None:
+    def take(self, *, live_only: bool = False) -> Command | None:
         """The next command, with as many prefixes as it may carry; None when nothing is pending."""
-        if not self._buckets:
+        place = min(self._buckets, default=None)
+        if place is None or (live_only and place[0]):
             return None
-        place = min(self._buckets)
         _, announce, alone, peer, attributes, _ = place
         bucket = self._buckets[place]
         prefixes = tuple(prefix for _, prefix in zip(range(1 if alone else BATCH), bucket, strict=False))

@@ -5,7 +5,8 @@ five times in a minute. So the helper is this small program: it lives exactly as
 that may come, go and be upgraded behind it. Because it lives as long as ExaBGP's routes, it is also the one place that truthfully knows
 which of them ExaBGP took. It is run as a file of its own (``python -I relay.py SOCKET``) and so imports the standard library only.
 
-To ExaBGP it speaks ExaBGP's text API, one command outstanding at a time: answers carry no number and may overtake each other.
+To ExaBGP it speaks ExaBGP's text API. Answers carry no number, and some overtake others: of the relay's own commands, one is outstanding at
+a time and nothing else. Those of the agent are all of one kind, which ExaBGP works off and answers in turn: of them several may be.
 
 To the agent, a line each, ASCII, over a Unix stream socket the agent listens on::
 
@@ -39,6 +40,8 @@ RECONNECT = 0.1
 """seconds between two tries to reach an agent"""
 SHOW_ROUTES = "show adj-rib out extensive"
 SHOW_PEERS = "show neighbor summary"
+WINDOW = 4
+"""commands of an agent for which ExaBGP may owe answers: both families of a port, for two peers"""
 END_OF_RIB = ("announce eor ipv6 unicast", "announce eor ipv4 unicast")
 
 
@@ -59,8 +62,8 @@ class Relay:
         self.synced = False
         self.own: deque[str] = deque()
         """the relay's own commands still to be sent"""
-        self.outstanding: str | None = None
-        self.asked_by: socket.socket | None = None
+        self.outstanding: deque[tuple[str, socket.socket | None]] = deque()
+        """what ExaBGP owes an answer for, and the agent that asked; None for the relay itself"""
         self.from_exabgp, self.to_exabgp = bytearray(), bytearray()
         self.agent: socket.socket | None = None
         self.met_agent = self.greeted = False
@@ -119,15 +122,15 @@ class Relay:
         """One line of ExaBGP: an event, an answer, or a row of what the relay asked to be shown."""
         if line.startswith("{"):
             self.event(line)
-        elif line in ("done", "error") and self.outstanding is not None:
-            command, self.outstanding = self.outstanding, None
+        elif line in ("done", "error") and self.outstanding:
+            command, asked_by = self.outstanding.popleft()
             if line == "done":
                 self.remember(command)
-            if self.asked_by is not None and self.asked_by is self.agent:
+            if asked_by is not None and asked_by is self.agent:
                 self.tell(line)
-        elif self.outstanding == SHOW_ROUTES:
+        elif (SHOW_ROUTES, None) in self.outstanding:
             self.recover_route(line.split())
-        elif self.outstanding == SHOW_PEERS:
+        elif (SHOW_PEERS, None) in self.outstanding:
             self.recover_peer(line.split())
 
     def event(self, line: str) -> None:
@@ -224,8 +227,8 @@ class Relay:
             self.to_agent += line.encode() + b"\n"
 
     def advance(self) -> None:
-        """Do what may be done while ExaBGP owes no answer: own commands first, then greet a new agent, then its commands."""
-        while self.outstanding is None:
+        """Do what may be done: own commands first, then greet a new agent, then its commands."""
+        while not self.outstanding or self.has_room():
             if self.own:
                 self.ask(self.own.popleft(), None)
             elif self.agent and not self.greeted:
@@ -235,11 +238,17 @@ class Relay:
                 self.obey(line.decode())
             else:
                 break
+        if self.to_exabgp:
+            self.write_exabgp()
         if self.agent and len(self.to_agent) > BACKLOG_LIMIT:
             self.drop("it does not read")
         if self.agent:
             reading = selectors.EVENT_READ if len(self.from_agent) <= LINE_LIMIT else 0
             self.watch(self.agent, reading | (selectors.EVENT_WRITE if self.to_agent else 0), self.serve_agent)
+
+    def has_room(self) -> bool:
+        """Whether a command of the agent may follow those that are outstanding."""
+        return self.greeted and not self.own and self.outstanding[-1][1] is not None and len(self.outstanding) < WINDOW
 
     def greet(self) -> None:
         """Tell a new agent how things stand."""
@@ -261,10 +270,9 @@ class Relay:
             self.drop(f"not a line of the protocol: {line[:80]!r}")
 
     def ask(self, command: str, asked_by: socket.socket | None) -> None:
-        """Hand ExaBGP one command."""
-        self.outstanding, self.asked_by = command, asked_by
+        """One command for ExaBGP."""
+        self.outstanding.append((command, asked_by))
         self.to_exabgp += command.encode() + b"\n"
-        self.write_exabgp()
 
 
 def is_ours(words: list[str]) -> bool:

@@ -11,7 +11,7 @@ from l3ctl.kernel.events import RECEIVE_BUFFER, Events
 from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
-from l3ctl.model import Change, LinkFacts
+from l3ctl.model import Change, LinkFacts, Neighbour
 
 
 class Kernel:
@@ -66,6 +66,10 @@ class Kernel:
     def rivals(self, seen: Look) -> tuple[Foreign, ...]:
         """Others' routes of the same prefixes as ours in a look at everything, as they are now."""
         return tuple(found.rivals(self._socket, Names(self._socket), seen))
+
+    def holds(self, neighbours: Collection[Neighbour]) -> bool:
+        """Whether all of these are there as they should be. Each is asked for, so that it does not matter how many others there are."""
+        return found.holds(self._socket, neighbours)
 
     def apply(self, changes: Sequence[Change], *, take_over: bool = False) -> list[Failure]:
         """Add, replace and remove gateway addresses, neighbours and routes, in order; what failed, the rest being done.

@@ -1,5 +1,6 @@
 """The book against a model of ExaBGP that refuses some prefixes, forgets when it restarts, and answers when it likes."""
 
+from collections import deque
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
 from hypothesis import settings as hypothesis_settings
@@ -8,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from l3ctl.bgp.ledger import UNKNOWN_HOST, Ledger
 from l3ctl.bgp.lines import Command
+from l3ctl.bgp.relay import WINDOW
 from l3ctl.model import Announcement, BgpSettings, Peer, Verb
 
 A, B = "2001:db8:ffff::1", "2001:db8:fffe::1"
@@ -30,7 +32,7 @@ class Book(RuleBasedStateMachine):
         self.ledger = Ledger(SETTINGS)
         self.wishes: dict[str, frozenset[str]] = {}
         self.exabgp: dict[tuple[str, str], str] = {}
-        self.asked: Command | None = None
+        self.asked: deque[Command] = deque()
         self.ready = self.complete = False
 
     def wished(self) -> set[str]:
@@ -49,9 +51,9 @@ class Book(RuleBasedStateMachine):
     @rule(lost=st.booleans(), taken=st.booleans())
     def reconnect(self, lost: bool, taken: bool) -> None:
         """The agent's end breaks, a command being answered meanwhile or not; `lost`: because ExaBGP restarted."""
-        if self.asked is not None and taken:
+        while self.asked and taken:
             self.answer_at_exabgp()
-        self.asked = None
+        self.asked.clear()
         if lost:
             self.exabgp.clear()
         self.ledger.disconnected()
@@ -61,30 +63,35 @@ class Book(RuleBasedStateMachine):
         self.ledger.ready()
         self.ready = True
 
-    @precondition(lambda self: self.asked is None)
     @rule()
     def ask(self) -> None:
-        self.asked = self.ledger.next_command()
-        assert self.asked is None or (self.ready and self.complete)
-        if self.asked is not None and self.asked.verb is Verb.WITHDRAW:
-            assert all(self.exabgp[route] == self.asked.attributes for route in self.asked.routes()), "a withdraw repeats the announce"
+        command = self.ledger.next_command()
+        if command is None:
+            return
+        assert self.ready
+        assert self.complete
+        others = {route for other in self.asked for route in other.routes()}
+        assert not others & set(command.routes()), "what became of a route is known before it is changed again"
+        if command.verb is Verb.WITHDRAW:
+            assert all(self.exabgp[route] == command.attributes for route in command.routes()), "a withdraw repeats the announce"
+        self.asked.append(command)
+        assert len(self.asked) <= WINDOW
 
     def answer_at_exabgp(self) -> bool:
-        assert self.asked is not None
-        if REFUSED & set(self.asked.prefixes):
+        command = self.asked.popleft()
+        if REFUSED & set(command.prefixes):
             return False
-        for route in self.asked.routes():
-            if self.asked.verb is Verb.ANNOUNCE:
-                self.exabgp[route] = self.asked.attributes
+        for route in command.routes():
+            if command.verb is Verb.ANNOUNCE:
+                self.exabgp[route] = command.attributes
             else:
                 self.exabgp.pop(route)
         return True
 
-    @precondition(lambda self: self.asked is not None)
+    @precondition(lambda self: self.asked)
     @rule()
     def answer(self) -> None:
         self.ledger.answered(self.answer_at_exabgp())
-        self.asked = None
 
     @rule(peer=st.sampled_from([A, B]))
     def peer_up(self, peer: str) -> None:
@@ -115,7 +122,7 @@ class Book(RuleBasedStateMachine):
         if not self.ready:
             self.reconnect(lost=False, taken=False)
         for _ in range(100):
-            if self.asked is not None:
+            if self.asked:
                 self.answer()
             if self.ledger.in_sync():
                 break

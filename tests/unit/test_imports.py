@@ -18,7 +18,7 @@ LAYERS = (
     {"cli"},
     {"lab"},
     {"agent", "release"},
-    {"status"},
+    {"status", "urgent"},
     {"router", "violations"},
     {"present"},
     {"control", "site", "lock"},
