@@ -8,7 +8,8 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from l3ctl import __version__
@@ -22,10 +23,11 @@ from l3ctl.kernel.tables import Kernel
 from l3ctl.lock import Lock
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change, NextHop
-from l3ctl.router import Router
+from l3ctl.router import Made, Router
 from l3ctl.silence import Silence
 from l3ctl.site import Site, load_site_apart
 from l3ctl.status import status
+from l3ctl.urgent import urgent
 from l3ctl.violations import Violations
 from l3ctl.xdp.filter import Filter
 
@@ -159,11 +161,11 @@ class Agent:
             self._stumble(error)
         else:
             self._silence.watch(ports)
-            self._look_again(ports)
+            self._look_again(ports, urgent(self._router, ports))
 
-    def _look_again(self, ports: Collection[str]) -> None:
+    def _look_again(self, ports: Collection[str], first: Iterable[Made] = ()) -> None:
         if ports:
-            self._account(ports, lambda: self._router.look_again_at(ports))
+            self._account(ports, lambda: chain(first, self._router.look_again_at(ports)))
 
     def _pass_soon(self) -> bool:
         """After an overrun: a full pass at once, unless one has just ended. A storm leaves time for everything else, also in the log."""
@@ -206,9 +208,7 @@ class Agent:
                     if link_local is not None:
                         self._speaker.resolve(peer, link_local)
 
-    def _account(
-        self, ports: Collection[str] | None, work: Callable[[], Iterator[tuple[list[Change], list[Failed]]]], *, keep: bool = False
-    ) -> list[Change] | None:
+    def _account(self, ports: Collection[str] | None, work: Callable[[], Iterator[Made]], *, keep: bool = False) -> list[Change] | None:
         """Do the work on these ports, or on all, and tell what came of it, step by step: the changes made, if they are to be kept.
 
         None where it broke off. A port where something failed is looked at again each tick, and told about once.

@@ -44,7 +44,7 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> P
     layer3, guard = links.get(port.interface), links.get(port.guard)
     if layer3 is None or guard is None:
         return PortState()
-    up = layer3.up and guard.up
+    up = is_up(port, links)
     return PortState(
         policy=desired_policy(port, links, settings),
         addresses=_gateway_addresses(port, layer3, settings),
@@ -52,6 +52,11 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> P
         routes=frozenset(_routes(port)) if up else frozenset(),
         announcements=frozenset(_announcements(port, settings.covers)) if up and port.announce else frozenset(),
     )
+
+
+def is_up(port: Port, links: Mapping[str, LinkFacts]) -> bool:
+    """Whether a port's host can be reached, as far as the links tell."""
+    return all(netdev in links and links[netdev].up for netdev in (port.interface, port.guard))
 
 
 def desired_beside(interface: str, links: Mapping[str, LinkFacts], settings: Settings) -> PortState:

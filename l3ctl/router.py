@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.desired import desired, desired_beside, desired_policy
+from l3ctl.desired import desired, desired_beside, desired_policy, is_up
 from l3ctl.diff import diff_all, goes, in_order, lacks_ground, stage
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, reason_of
@@ -32,6 +32,10 @@ _FEW = 200
 """netdevs with a filter of their own"""
 _UNLOOKED_AT = 20
 """full passes in a row, at most, that do no more than see that nothing has changed"""
+
+
+Made = tuple[list[Change], list[Failed]]
+"""the changes made, and those that failed"""
 
 
 class Router:
@@ -146,10 +150,9 @@ class Router:
 
     def is_up(self, name: str) -> bool:
         """Whether a port's host is reachable, as the links were last read."""
-        port = self.ports[name]
-        return all(netdev in self.links and self.links[netdev].up for netdev in (port.interface, port.guard))
+        return is_up(self.ports[name], self.links)
 
-    def carry_out(self, changes: Sequence[Change]) -> tuple[list[Change], list[Failed]]:
+    def carry_out(self, changes: Sequence[Change]) -> Made:
         """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.
 
         Raises:
@@ -260,7 +263,7 @@ class Router:
         waiting = [Change(port, Verb.ANNOUNCE, one) for port, wish in wishes for one in sorted(wish - held, key=str)]
         return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in sorted(held, key=str) if one.prefix not in wished), *waiting]
 
-    def full_pass(self) -> tuple[list[Change], list[Failed]]:
+    def full_pass(self) -> Made:
         """Compare everything and put right what differs; as `carry_out`."""
         made: list[Change] = []
         failed: list[Failed] = []
@@ -269,7 +272,7 @@ class Router:
             failed += some_failed
         return made, failed
 
-    def put_right(self) -> Iterator[tuple[list[Change], list[Failed]]]:
+    def put_right(self) -> Iterator[Made]:
         """The same step by step: at least one, and many where there is much to do, as at the beginning.
 
         Where everything reads as it did when nothing was left to do, nothing is now. Every so often it is worked out all the same, which
@@ -302,11 +305,11 @@ class Router:
             changes = self._differences(self.present.of(names, self.links, seen, []), self.links)
             yield self.carry_out([change for change in changes if not goes(change)])
 
-    def look_again(self, ports: Collection[str]) -> tuple[list[Change], list[Failed]]:
+    def look_again(self, ports: Collection[str]) -> Made:
         """Compare a few ports and put right what differs, links being as they were last read; as `carry_out`."""
         return self.carry_out(self._differences(self.present.states(ports, self.links), self.links))
 
-    def look_again_at(self, ports: Collection[str]) -> Iterator[tuple[list[Change], list[Failed]]]:
+    def look_again_at(self, ports: Collection[str]) -> Iterator[Made]:
         """The same of any number: where there are many, it costs less to look at all of them, some at a time."""
         if len(ports) > AT_ONCE:
             yield from self.put_right()

@@ -9,15 +9,21 @@ in which the sets came to be, so that the newer wish could go out first and the 
 all that it took before (a flush), a fraction of a second; the prefix stays as it was meanwhile.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_network
 
 from l3ctl.bgp.lines import Command, Key, Wording
 from l3ctl.bgp.pending import Pending
+from l3ctl.bgp.relay import WINDOW
 from l3ctl.model import Announcement, BgpSettings, Verb
 
 UNKNOWN_HOST = IPv6Address("::")
 """the host of a prefix that is held though nobody wishes it: BGP does not carry it"""
+
+
+WITHDRAWS_AT_ONCE = 64
+"""commands that may be unanswered while there is something to withdraw: 1,536 prefixes, and fewer bytes than a relay reads ahead"""
 
 
 class Ledger:
@@ -36,7 +42,10 @@ class Ledger:
         """what ExaBGP has taken and perhaps not sent: the attributes it was told last"""
         self._flushing: dict[Key, str] | None = None
         """the same of what came before the flush that goes on"""
-        self._asked: Command | None = None
+        self._asked: deque[Command] = deque()
+        """sent and not answered, in their order"""
+        self._underway: set[Key] = set()
+        """what they are about: it is considered again when the answer comes, so that no route is ever in two of them"""
         self._refused: dict[Key, Command] = {}
         self._ready = self._complete = False
 
@@ -91,12 +100,14 @@ class Ledger:
         self._waiting.clear()
         self._refused.clear()
         self._lately, self._flushing = {}, None
-        self._asked, self._ready = None, False
+        self._asked.clear()
+        self._underway.clear()
+        self._ready = False
 
     def answered(self, accepted: bool) -> Command:
-        """The answer to the command asked last. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
-        assert self._asked is not None
-        command, self._asked = self._asked, None
+        """The answer to the oldest command. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
+        command = self._asked.popleft()
+        self._underway.difference_update(command.routes())
         for key in command.routes():
             self._lately[key] = command.attributes
             if accepted and command.verb is Verb.ANNOUNCE:
@@ -124,19 +135,29 @@ class Ledger:
     # what to do
 
     def next_command(self) -> Command | None:
-        """The next command to send; None while an answer is awaited, or when there is nothing to do."""
-        if self._asked is None:
-            self._asked = self._pending.take()
-            return self._asked
-        return None
+        """The next command to send now; None while enough are unanswered, or when there is nothing to do.
+
+        Live changes wait for no answer but that of their own route: an answer takes ExaBGP as long as the route takes to the peer. Least of
+        all do withdraws: the agent takes the routes away next, and may be busy for seconds before it hears an answer. A resync's commands
+        go out one at a time, which keeps ExaBGP busy, and short the queue in which live changes stand.
+        """
+        if len(self._asked) >= self._limit() or (command := self._pending.take()) is None:
+            return None
+        self._asked.append(command)
+        self._underway.update(command.routes())
+        return command
+
+    def _limit(self) -> int:
+        live, withdraws = self._pending.first()
+        return (WITHDRAWS_AT_ONCE if withdraws else WINDOW) if live else 1
 
     def awaits_answer(self) -> bool:
         """Whether a command is outstanding."""
-        return self._asked is not None
+        return bool(self._asked)
 
     def flush(self) -> bool:
         """Whether a flush is to be asked for now: there is nothing else to do, and something that is perhaps not sent."""
-        if not (self._ready and self._lately) or self._flushing is not None or self._asked is not None or self._pending:
+        if not (self._ready and self._lately) or self._flushing is not None or self._asked or self._pending:
             return False
         self._flushing, self._lately = self._lately, {}
         return True
@@ -147,7 +168,7 @@ class Ledger:
 
     def in_sync(self) -> bool:
         """Whether ExaBGP holds all that is wished and it would take, and nothing else."""
-        return self._ready and self._complete and self._asked is None and not self._pending and not self._waiting
+        return self._ready and self._complete and not self._asked and not self._pending and not self._waiting
 
     def sent(self) -> bool:
         """Whether it has sent it, too, to each peer that has a session."""
@@ -178,9 +199,8 @@ class Ledger:
 
     def settled(self, announcements: Iterable[Announcement]) -> bool:
         """Whether no change of these prefixes is still to be asked or answered."""
-        asked = set(self._asked.routes()) if self._asked else set()
         keys = {(peer, str(announcement.prefix)) for announcement in announcements for peer in self._wording.peers}
-        return not any(key in asked or key in self._pending or key in self._waiting for key in keys)
+        return not any(key in self._underway or key in self._pending or key in self._waiting for key in keys)
 
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP would not take, and is not asked again until the wish changes."""
@@ -188,7 +208,7 @@ class Ledger:
 
     def queued(self) -> int:
         """Changes still to be asked or answered, counted for each peer."""
-        return len(self._pending) + len(self._waiting) + (len(self._asked.prefixes) if self._asked else 0)
+        return len(self._pending) + len(self._waiting) + len(self._underway)
 
     def _resync(self) -> None:
         if self._ready and self._complete:
@@ -209,7 +229,7 @@ class Ledger:
         return None if have is None else (Verb.WITHDRAW, have)
 
     def _consider(self, key: Key, *, live: bool, alone: bool = False) -> None:
-        if not (self._ready and self._complete):
+        if not (self._ready and self._complete) or key in self._underway:
             return
         change = self._change(key)
         self._waiting.discard(key)

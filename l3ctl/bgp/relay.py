@@ -5,7 +5,8 @@ five times in a minute. So the helper is this small program: it lives exactly as
 that may come, go and be upgraded behind it. Because it lives as long as ExaBGP's routes, it is also the one place that truthfully knows
 which of them ExaBGP took. It imports the standard library only, and so starts at once.
 
-To ExaBGP it speaks ExaBGP's text API, one command outstanding at a time: answers carry no number and may overtake each other.
+To ExaBGP it speaks ExaBGP's text API. Answers carry no number, and some overtake others: of the relay's own commands, one is outstanding at
+a time and nothing else. Those of the agent are all of one kind, which ExaBGP works off and answers in turn: of them several may be.
 
 To the agent, a line each, ASCII, over a Unix stream socket the agent listens on::
 
@@ -47,6 +48,8 @@ FLUSH_TURN = 0.05
 """seconds between two looks at how much ExaBGP has sent, several turns of its loop"""
 SHOW_ROUTES = "show adj-rib out extensive"
 SHOW_PEERS = "show neighbor summary"
+WINDOW = 4
+"""commands of an agent for which ExaBGP may owe answers: both families of a port, for two peers"""
 END_OF_RIB = ("announce eor ipv6 unicast", "announce eor ipv4 unicast")
 
 
@@ -68,13 +71,14 @@ class Relay:
         """peer -> how many messages ExaBGP has sent it"""
         self.sent_before: dict[str, str] | None = None
         self.flushing = False
+        self.counts_from = 0.0
         self.flush_at = math.inf
         """when to look next at how much was sent; infinite while nobody waits for it"""
         self.synced = False
         self.own: deque[str] = deque((SHOW_ROUTES, SHOW_PEERS))
         """the relay's own commands still to be sent: at first, what a relay before us may have left"""
-        self.outstanding: str | None = None
-        self.asked_by: socket.socket | None = None
+        self.outstanding: deque[tuple[str, socket.socket | None]] = deque()
+        """what ExaBGP owes an answer for, and the agent that asked; None for the relay itself"""
         self.from_exabgp, self.to_exabgp = bytearray(), bytearray()
         self.agent: socket.socket | None = None
         self.greeted = False
@@ -135,18 +139,18 @@ class Relay:
         if line.startswith("{"):
             if event := state_in(line):
                 self.changed(*event)
-        elif line in ("done", "error") and self.outstanding is not None:
-            command, self.outstanding = self.outstanding, None
+        elif line in ("done", "error") and self.outstanding:
+            command, asked_by = self.outstanding.popleft()
             if line == "done":
                 self.remember(command)
             if command == SHOW_PEERS:
                 self.looked_at_sent()
-            if self.asked_by is not None and self.asked_by is self.agent:
+            if asked_by is not None and asked_by is self.agent:
                 self.tell(line)
-        elif self.outstanding == SHOW_ROUTES:
+        elif (SHOW_ROUTES, None) in self.outstanding:
             if route := route_in(line.split()):
                 peer, prefix, self.held[peer, prefix] = route
-        elif self.outstanding == SHOW_PEERS and (session := session_in(line.split())):
+        elif (SHOW_PEERS, None) in self.outstanding and (session := session_in(line.split())):
             peer, self.peers[peer], self.sent[peer] = session
 
     def changed(self, peer: str, state: str) -> None:
@@ -225,11 +229,11 @@ class Relay:
             self.to_agent += line.encode() + b"\n"
 
     def advance(self) -> None:
-        """Do what may be done while ExaBGP owes no answer: own commands first, then greet a new agent, then its commands."""
+        """Do what may be done: own commands first, then greet a new agent, then its commands."""
         if time.monotonic() >= self.flush_at:
             self.flush_at = math.inf
             self.own.append(SHOW_PEERS)
-        while self.outstanding is None:
+        while not self.outstanding or self.has_room():
             if self.own:
                 self.ask(self.own.popleft(), None)
             elif self.agent and not self.greeted:
@@ -241,11 +245,17 @@ class Relay:
                 self.obey(line.decode())
             else:
                 break
+        if self.to_exabgp:
+            self.write_exabgp()
         if self.agent and len(self.to_agent) > BACKLOG_LIMIT:
             self.drop("it does not read")
         if self.agent:
             reading = selectors.EVENT_READ if len(self.from_agent) <= LINE_LIMIT else 0
             self.watch(self.agent, reading | (selectors.EVENT_WRITE if self.to_agent else 0), self.serve_agent)
+
+    def has_room(self) -> bool:
+        """Whether a command of the agent may follow those that are outstanding."""
+        return self.greeted and not self.own and self.outstanding[-1][1] is not None and len(self.outstanding) < WINDOW
 
     def greet(self) -> None:
         """Tell a new agent how things stand."""
@@ -258,17 +268,18 @@ class Relay:
 
     def begin_flush(self) -> None:
         """Look how much ExaBGP has sent, until that stands still."""
-        self.flushing, self.sent_before = True, None
+        self.flushing, self.sent_before, self.counts_from = True, None, 0.0
         self.own.append(SHOW_PEERS)
 
     def looked_at_sent(self) -> None:
         """ExaBGP has said how much it has sent."""
-        if not self.flushing:
+        now = time.monotonic()
+        if not self.flushing or now < self.counts_from:  # asked for something else, too soon after the last look
             return
         self.flushing = self.sent != self.sent_before
         if self.flushing:
             self.sent_before = dict(self.sent)
-            self.flush_at = time.monotonic() + FLUSH_TURN
+            self.counts_from = self.flush_at = now + FLUSH_TURN
         else:
             self.tell("flushed")
 
@@ -285,10 +296,9 @@ class Relay:
             self.drop(f"not a line of the protocol: {line[:80]!r}")
 
     def ask(self, command: str, asked_by: socket.socket | None) -> None:
-        """Hand ExaBGP one command."""
-        self.outstanding, self.asked_by = command, asked_by
+        """One command for ExaBGP."""
+        self.outstanding.append((command, asked_by))
         self.to_exabgp += command.encode() + b"\n"
-        self.write_exabgp()
 
 
 def is_ours(words: list[str]) -> bool:

@@ -212,18 +212,18 @@ class Speaker:
         return True
 
     def _advance(self) -> None:
-        """Send the next command, or that there is none left."""
-        if command := self._ledger.next_command():
+        """Send the next commands, or that there is none left."""
+        if commands := list(iter(self._ledger.next_command, None)):
             self._asked_at = time.monotonic()
-            self._send(str(command))
+            self._send("\n".join(map(str, commands)))
         elif self._ledger.in_sync() and not self._told_synced:
             self._told_synced = True
             self._send("synced")
         elif self._ledger.waits_for_flush() and self._ledger.flush():
             self._send("flush")
 
-    def _send(self, line: str) -> None:
-        self._outgoing += line.encode("ascii") + b"\n"
+    def _send(self, lines: str) -> None:
+        self._outgoing += lines.encode("ascii") + b"\n"
         self._flush()
 
     def _flush(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from l3ctl.cli.options import with_json
+from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bench_filter import bench_filter
 from l3ctl.lab.bench_kernel import bench_kernel
 from l3ctl.lab.bench_row import Row
@@ -37,6 +38,16 @@ def kernel(quick: bool, as_json_text: bool) -> None:
     require_namespaces()
     require_bpf()
     _print(bench_kernel(3, 0.1) if quick else bench_kernel(5), as_json_text)
+
+
+@command.command("bgp")
+@click.option("--quick", is_flag=True, help="A tenth of the events and prefixes, in fewer rounds.")
+@with_json
+def bgp(quick: bool, as_json_text: bool) -> None:
+    """How long an announcement takes, from a link's event to the peer, as a ratio to a script that only writes to ExaBGP."""
+    require_namespaces()
+    require_bpf()
+    _print(bench_bgp(2, 50, 1_000, 3) if quick else bench_bgp(10, 100, 10_000, 5), as_json_text)
 
 
 def _print(rows: Iterable[Row], as_json_text: bool) -> None:

@@ -16,7 +16,7 @@ from l3ctl.kernel.neighbours import NeighbourEntry
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import RouteEntry
 from l3ctl.kernel.steady import digest
-from l3ctl.kernel.wire import HEADER, PROTOCOL, messages, split
+from l3ctl.kernel.wire import HEADER, PROTOCOL, Refusal, messages, split
 from l3ctl.model import Address, GatewayAddress, Neighbour, Prefix, Route
 
 ASKED_SINGLY = 16
@@ -170,6 +170,20 @@ def _routes_through(entry: RouteEntry, ifindex: int, name: str) -> Iterator[Rout
     for through, next_hop in entry.hops:
         if through == ifindex and (isinstance(next_hop, IPv6Address) or (next_hop is None and entry.prefix.version == 6)):
             yield Route(name, entry.prefix, next_hop, entry.metric)
+
+
+def holds(kernel: NetlinkSocket, wanted: Collection[Neighbour]) -> bool:
+    """Whether all of these are there, permanent and ours."""
+    indexes = {name: kernel.index_of(name) for name in {one.interface for one in wanted}}
+    answers = kernel.ask([neighbours.pack_ask(one, indexes[one.interface] or 0) for one in wanted])
+    return all(_is(answer, one) for answer, one in zip(answers, wanted, strict=True))
+
+
+def _is(answer: bytes | Refusal, wanted: Neighbour) -> bool:
+    if isinstance(answer, Refusal) or not neighbours.is_as_we_make_them(answer):
+        return False
+    entry = neighbours.parse(answer)
+    return entry is not None and (entry.protocol, entry.lladdr) == (PROTOCOL, wanted.lladdr)
 
 
 def rivals(kernel: NetlinkSocket, names: Names, seen: Look) -> Iterator[Foreign]:

@@ -12,7 +12,7 @@ from l3ctl.kernel.events import RECEIVE_BUFFER, Events
 from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
-from l3ctl.model import Address, Change, LinkFacts
+from l3ctl.model import Address, Change, LinkFacts, Neighbour
 
 
 class Kernel:
@@ -75,6 +75,10 @@ class Kernel:
         here = {link.ifindex} if link is not None else {entry.ifindex for entry in seen if entry.address.ip == beside}
         own = [entry.address.ip for entry in seen if entry.ifindex in here and entry.address.is_link_local]
         return own[0] if own else None
+
+    def holds(self, neighbours: Collection[Neighbour]) -> bool:
+        """Whether all of these are there as they should be. Each is asked for, so that it does not matter how many others there are."""
+        return found.holds(self._socket, neighbours)
 
     def apply(self, changes: Sequence[Change], *, take_over: bool = False) -> list[Failure]:
         """Add, replace and remove gateway addresses, neighbours and routes, in order; what failed, the rest being done.

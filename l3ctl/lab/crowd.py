@@ -45,10 +45,12 @@ class Crowd:
 
     settings = Settings((IPv6Address("fe80::1"),), (IPv4Address("198.51.100.1"),))
 
-    def __init__(self, prefix: str, count: int, *, trunks: bool = True) -> None:
+    def __init__(self, prefix: str, count: int, *, trunks: bool = True, bgp: dict[str, object] | None = None) -> None:
+        """`bgp`: that section of the configuration."""
         self.router, self.far = Namespace(prefix), Namespace(f"{prefix}f")
         self.run_dir = Path("/run/l3ctl") / prefix
         self.agent: subprocess.Popen[bytes] | None = None
+        self._bgp = {} if bgp is None else {"bgp": bgp}
         self._trunks = [f"t{number}" for number in range(-(-count // _PER_TRUNK))] if trunks else []
         self.ports = [self._port(number) for number in range(count)]
 
@@ -107,7 +109,7 @@ class Crowd:
         """Configuration and inventory, as people write them."""
         gateways = {"ipv6": ["fe80::1"], "ipv4": ["198.51.100.1"]}
         told = {"router": "r1", "inventory": {"file": "inventory.yaml"}, "gateway": gateways, "run_dir": str(self.run_dir)}
-        self.config.write_text(json.dumps(told))
+        self.config.write_text(json.dumps(told | self._bgp))
         records = "".join(f"  - {json.dumps(_record(port))}\n" for port in self.ports)
         (self.run_dir / "inventory.yaml").write_text(f"ports:\n{records}")
 

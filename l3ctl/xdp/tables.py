@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 
 from l3ctl.errors import FilterFailed
@@ -14,6 +15,9 @@ from l3ctl.xdp.records import KEYS, Records, decode, encode, pack, port_of, unpa
 
 SAMPLES_AT_ONCE = 4
 """samples of one port and reason, until the agent has read them"""
+
+_FLAPPING = 256
+"""ports whose policies are kept in mind as well, since understanding one is half of a look at a port"""
 
 
 def _key(number: int) -> bytes:
@@ -31,6 +35,11 @@ def _text(name: bytes) -> str:
 def _name(packed: bytes) -> str:
     begins = abi().structs["port"].size
     return _text(packed[begins : begins + abi().structs["port_name"].size])
+
+
+@lru_cache(_FLAPPING)
+def _decoded(packed: bytes, index: int, guard: str, drops_unknown: bool) -> PortPolicy | None:
+    return decode(unpack(packed), index, guard, drops_unknown)
 
 
 def _place(port: bytes) -> Place:
@@ -128,11 +137,11 @@ class Tables:
         index = self._indexes.get(port)
         if index is None:
             return None
-        records = unpack(self._records[index])
-        ifindex, vlan_id = _place(records.port)
+        packed = self._records[index]
+        ifindex, vlan_id = _place(packed)
         holds = ifindex in netdevs and self._pointers.hold(index, (ifindex, vlan_id))
         drops_unknown = bool(self._pointers.netdev(ifindex).flags & abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"])
-        return decode(records, index, netdevs[ifindex] if holds else "", drops_unknown) or _broken(port)
+        return _decoded(packed, index, netdevs[ifindex] if holds else "", drops_unknown) or _broken(port)
 
     def put(self, policy: PortPolicy, ifindex: int) -> set[int]:
         """Make `policy` true for frames that come in on `ifindex`; the ifindexes that guarded the port and now guard none.

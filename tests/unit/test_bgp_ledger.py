@@ -3,6 +3,7 @@
 What ExaBGP has taken it sends by attribute set, in the order in which the sets came to be; that is the trap.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
@@ -10,7 +11,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from l3ctl.bgp.ledger import UNKNOWN_HOST, Ledger
+from l3ctl.bgp.ledger import UNKNOWN_HOST, WITHDRAWS_AT_ONCE, Ledger
 from l3ctl.bgp.lines import Command
 from l3ctl.model import Announcement, BgpSettings, PathAttributes, Peer, Verb
 
@@ -71,7 +72,7 @@ class Book(RuleBasedStateMachine):
         """prefix -> its owners, the newest last"""
         self.exabgp = Exabgp()
         self.flushing = False
-        self.asked: Command | None = None
+        self.asked: deque[Command] = deque()
         self.ready = self.complete = False
 
     def wished(self) -> set[str]:
@@ -98,9 +99,9 @@ class Book(RuleBasedStateMachine):
     @rule(lost=st.booleans(), taken=st.booleans())
     def reconnect(self, lost: bool, taken: bool) -> None:
         """The agent's end breaks, a command being answered meanwhile or not; `lost`: because ExaBGP restarted."""
-        if self.asked is not None and taken:
+        while self.asked and taken:
             self.answer_at_exabgp()
-        self.asked = None
+        self.asked.clear()
         if lost:
             self.exabgp = Exabgp()
         self.flushing = False
@@ -112,21 +113,25 @@ class Book(RuleBasedStateMachine):
         self.ledger.ready()
         self.ready = True
 
-    @precondition(lambda self: self.asked is None)
     @rule()
     def ask(self) -> None:
-        self.asked = self.ledger.next_command()
-        assert self.asked is None or (self.ready and self.complete)
-        if self.asked is not None and self.asked.verb is Verb.WITHDRAW:
-            assert all(self.exabgp.taken[route] == self.asked.attributes for route in self.asked.routes()), (
-                "a withdraw repeats the announce"
-            )
+        command = self.ledger.next_command()
+        if command is None:
+            return
+        assert self.ready
+        assert self.complete
+        others = {route for other in self.asked for route in other.routes()}
+        assert not others & set(command.routes()), "what became of a route is known before it is changed again"
+        if command.verb is Verb.WITHDRAW:
+            assert all(self.exabgp.taken[route] == command.attributes for route in command.routes()), "a withdraw repeats the announce"
+        self.asked.append(command)
+        assert len(self.asked) <= WITHDRAWS_AT_ONCE
 
     def answer_at_exabgp(self) -> bool:
-        assert self.asked is not None
-        if REFUSED & set(self.asked.prefixes):
+        command = self.asked.popleft()
+        if REFUSED & set(command.prefixes):
             return False
-        self.exabgp.take(self.asked)
+        self.exabgp.take(command)
         return True
 
     @rule()
@@ -145,11 +150,10 @@ class Book(RuleBasedStateMachine):
         self.flushing = False
         self.ledger.flushed()
 
-    @precondition(lambda self: self.asked is not None)
+    @precondition(lambda self: self.asked)
     @rule()
     def answer(self) -> None:
         self.ledger.answered(self.answer_at_exabgp())
-        self.asked = None
 
     @rule(peer=st.sampled_from([A, B]))
     def peer_up(self, peer: str) -> None:
@@ -186,7 +190,7 @@ class Book(RuleBasedStateMachine):
         if not self.ready:
             self.reconnect(lost=False, taken=False)
         for _ in range(100):
-            if self.asked is not None:
+            if self.asked:
                 self.answer()
             if self.flushing:
                 self.flushed()

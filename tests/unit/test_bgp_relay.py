@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from l3ctl.bgp import relay as relay_module
-from l3ctl.bgp.relay import BACKLOG_LIMIT, LINE_LIMIT
+from l3ctl.bgp.relay import BACKLOG_LIMIT, LINE_LIMIT, WINDOW
 
 PEER = "2001:db8:ffff::1"
 ATTRIBUTES = "next-hop 2001:db8:ffff::2 med 0"
@@ -67,6 +67,10 @@ class Line:
             return os.read(self.descriptor, 65536)
         except ConnectionResetError:
             return b""
+
+    def ready(self) -> bool:
+        """Whether there is something to hear."""
+        return bool(self.buffer or select.select([self.descriptor], [], [], 0)[0])
 
     def hung_up(self) -> bool:
         return self.hear(1) == []
@@ -180,17 +184,37 @@ def test_a_new_agent_is_greeted_only_when_the_answer_owed_to_the_former_has_come
     assert agent.hear() == ["error"], "the former agent's answer is not taken for this one's"
 
 
-def test_exabgp_is_asked_one_command_at_a_time(bench: Bench) -> None:
+def test_exabgp_owes_few_answers_at_a_time_and_they_are_taken_in_turn(bench: Bench) -> None:
     agent = bench.connect()
     agent.hear()
-    commands = [command("announce", f"192.0.2.{number}/32") for number in range(3)]
+    commands = [command("announce", f"192.0.2.{number}/32") for number in range(WINDOW + 2)]
     agent.say(*commands)
-    for expected in commands:
+    assert bench.exabgp.hear(WINDOW) == commands[:WINDOW]
+    for expected in commands[WINDOW:]:
+        time.sleep(0.05)
+        assert not bench.exabgp.ready()
+        bench.exabgp.say("error" if expected == commands[WINDOW] else "done")
+        assert bench.exabgp.hear() == [expected]
+    bench.exabgp.say(*["done"] * WINDOW)
+    assert agent.hear(len(commands)) == ["error"] + ["done"] * (WINDOW + 1)
+    bench.hang_up()
+    assert bench.connect().hear(WINDOW + 2) == [
+        *(f"held {PEER} 192.0.2.{number}/32 {ATTRIBUTES}" for number in range(1, WINDOW + 2)),
+        "ready",
+    ]
+
+
+def test_the_relays_own_commands_are_outstanding_alone(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    commands = [command("announce", f"192.0.2.{number}/32") for number in range(2)]
+    agent.say(commands[0], "synced", commands[1])
+    for expected in (commands[0], *EORS, commands[1]):
         assert bench.exabgp.hear() == [expected]
         time.sleep(0.05)
-        assert not bench.exabgp.buffer
+        assert not bench.exabgp.ready()
         bench.exabgp.say("done")
-    assert agent.hear(3) == ["done"] * 3
+    assert agent.hear(2) == ["done"] * 2
 
 
 def test_half_a_line_of_a_dead_agent_never_reaches_exabgp(bench: Bench) -> None:

@@ -106,7 +106,7 @@ def test_only_the_difference_is_said_and_then_that_all_is(table: Table) -> None:
     assert table.speaker.in_sync()
 
 
-def test_one_command_is_outstanding_and_a_live_change_goes_before_the_rest_of_a_resync(table: Table) -> None:
+def test_a_resync_waits_for_each_answer_and_a_live_change_for_none(table: Table) -> None:
     for number in range(200):
         table.speaker.want(f"p{number}", announcements(f"2001:db8:{number:x}::/64"))
     table.speaker.complete()
@@ -116,12 +116,27 @@ def test_one_command_is_outstanding_and_a_live_change_goes_before_the_rest_of_a_
     assert first is not None
     assert len(first) == 1
     table.speaker.want("live", announcements("192.0.2.1/32"))
+    assert table.heard(relay) == [command("announce", "192.0.2.1/32")]
+    table.say(relay, "done")
     assert table.heard(relay) == []
     assert not table.speaker.settled(announcements("192.0.2.1/32"))
     table.say(relay, "done")
-    assert table.heard(relay) == [command("announce", "192.0.2.1/32")]
-    table.say(relay, "done")
     assert table.speaker.settled(announcements("192.0.2.1/32"))
+    second = table.heard(relay)
+    assert second is not None
+    assert len(second) == 1
+
+
+def test_both_families_of_a_port_are_asked_at_once(table: Table) -> None:
+    table.speaker.complete()
+    relay = table.relay()
+    table.say(relay, "ready")
+    assert table.heard(relay) == ["synced"]
+    table.speaker.want("web1", announcements("2001:db8:11::/64", "192.0.2.11/32"))
+    assert table.heard(relay) == [command("announce", "192.0.2.11/32"), command("announce", "2001:db8:11::/64")]
+    table.say(relay, "error", "done")
+    assert [str(one) for one in table.speaker.refused()] == [command("announce", "192.0.2.11/32")]
+    assert {str(one.prefix) for one in table.speaker.held() or ()} == {"2001:db8:11::/64"}
 
 
 def test_a_wish_taken_back_while_its_command_is_under_way_is_withdrawn_after_the_answer(table: Table) -> None:

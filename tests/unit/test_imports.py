@@ -18,7 +18,7 @@ LAYERS = (
     {"cli"},
     {"lab"},
     {"agent", "release"},
-    {"status", "silence"},
+    {"status", "silence", "urgent"},
     {"router", "violations"},
     {"present"},
     {"control", "site", "lock", "failures"},

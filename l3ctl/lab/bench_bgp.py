@@ -1,0 +1,172 @@
+"""How long an announcement takes: from a link's event to the UPDATE at the peer, and ten thousand prefixes from nothing.
+
+Ours is the whole path: a real agent, the relay, and ExaBGP as `l3ctl exabgp-config` has it. Beside it, in turn in one run, an ExaBGP of the
+same configuration to which a script of ten lines writes the same commands: what is left of the ratio above 1 is l3ctl's.
+
+- `link-to-update`: a customer with a /64 and a /32 is unplugged and plugged in, in turn, and nothing else happens. From when a netlink
+  socket of the benchmark has the event of the changed carrier, so without the kernel's own way there from the far end, to when the last of
+  both prefixes is withdrawn or announced at the peer. Beside it from the script's write of both commands at once.
+- `cold-10k`: half of the prefixes /64, half /32. An agent has everything in place and all its wishes, ExaBGP's session is up and empty, and
+  its relay may call the agent: from there, which is just before the first command, to the last prefix at the peer. Beside it from the
+  script's first write; its commands have 100 prefixes, each is written when the one before is answered.
+"""
+
+import fcntl
+import os
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+from l3ctl.kernel.links import parse_link
+from l3ctl.kernel.netlink import open_route_socket
+from l3ctl.kernel.wire import RTM_NEWLINK, split
+from l3ctl.lab.bench_row import Row, row_of
+from l3ctl.lab.crowd import Crowd
+from l3ctl.lab.exabgp import BGP, Exabgp, Floor, lay_uplink, wait_for
+from l3ctl.model import Verb
+
+_FLOOR_LINE = 100
+"""prefixes in a command of the floor"""
+_REST = 0.02
+"""seconds in which everybody finishes what an event has left him to do"""
+_EVENTS_BUFFER = 1 << 20
+_GROUP_LINK = 1
+_IFINDEX = 60_000
+"""what no other netdev of the lab has"""
+_GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
+_IFREQ = struct.Struct("=16sh22x")
+
+
+class _Plug:
+    """The cable of a customer: pulled and put back at the far end, and seen in the router's link events."""
+
+    def __init__(self, crowd: Crowd, interface: str) -> None:
+        self._interface = interface
+        with crowd.far.entered():
+            self._far = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with crowd.router.entered():
+            self._events = open_route_socket(_EVENTS_BUFFER)
+            self._events.bind((0, _GROUP_LINK))
+
+    def close(self) -> None:
+        """Look no more."""
+        self._far.close()
+        self._events.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def turn(self, up: bool) -> float:
+        """Pull it or put it back; when the event of that came."""
+        name = self._interface.encode()
+        flags: int = _IFREQ.unpack(fcntl.ioctl(self._far, _GET_FLAGS, _IFREQ.pack(name, 0)))[1]
+        fcntl.ioctl(self._far, _SET_FLAGS, _IFREQ.pack(name, flags | _UP if up else flags & ~_UP))
+        while True:
+            wait_for(self._events, "a link event")
+            datagram, at = self._events.recv(1 << 16), time.monotonic()
+            for received in split(datagram):
+                if received.type == RTM_NEWLINK:
+                    facts = parse_link(received.payload)
+                    if facts.name == self._interface and facts.up == up:
+                        return at
+
+
+def _renumber(crowd: Crowd, name: str) -> None:
+    """A veth whose ends have one ifindex is taken for no virtual netdev (linkwatch.c), and its carrier told of once a second only."""
+    crowd.router.ip(f"link del {name}", f"link add {name} index {_IFINDEX} type veth peer name {name} netns {crowd.far.name}")
+    for one in (crowd.router, crowd.far):
+        one.ip(f"link set {name} addrgenmode none up")
+
+
+@contextmanager
+def _lab(count: int, *, trunks: bool) -> Iterator[tuple[Crowd, Exabgp, Floor]]:
+    """So many customers, their agent with everything in place, and both ExaBGPs still to be started."""
+    with ExitStack() as stack:
+        crowd = stack.enter_context(Crowd(f"l3bench{os.getpid()}", count, trunks=trunks, bgp=BGP))
+        lay_uplink(crowd)
+        _renumber(crowd, crowd.ports[0].interface)
+        ours, floor = stack.enter_context(Exabgp(crowd, "exabgp")), stack.enter_context(Floor(crowd))
+        crowd.start_agent()
+        yield crowd, ours, floor
+
+
+def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
+    """Rounds of so many events of ours and so many of the floor, one after the other in turn."""
+    with _lab(1, trunks=False) as (crowd, ours, floor), _Plug(crowd, crowd.ports[0].interface) as plug:
+        prefixes = crowd.ports[0].hosts[0].prefixes()
+        ours.start(crowd.l3ctl("exabgp-config"))
+        ours.establish()
+        ours.last_of(Verb.ANNOUNCE, prefixes)
+        floor.start_script()
+        texts = {verb: "".join(floor.commands(verb, prefixes, 1)) for verb in (Verb.ANNOUNCE, Verb.WITHDRAW)}
+        floor.takes(Verb.ANNOUNCE, prefixes, [texts[Verb.ANNOUNCE]])
+        medians: list[tuple[float, float]] = []
+        slowest: list[tuple[float, float]] = []
+        for _ in range(rounds):
+            times: list[tuple[float, float]] = []
+            for event in range(events):
+                up = event % 2 == 1
+                verb = Verb.ANNOUNCE if up else Verb.WITHDRAW
+                began = plug.turn(up)
+                took = ours.last_of(verb, prefixes) - began
+                time.sleep(_REST)
+                times.append((took * 1000, floor.takes(verb, prefixes, [texts[verb]]) * 1000))
+                time.sleep(_REST)
+            columns = [sorted(column) for column in zip(*times, strict=True)]
+            medians.append((columns[0][events // 2], columns[1][events // 2]))
+            slowest.append((columns[0][-1 - events // 100], columns[1][-1 - events // 100]))
+        yield row_of("link-to-update-p50", "ms", "a script's write", medians)
+        yield row_of("link-to-update-p99", "ms", "a script's write", slowest)
+
+
+class _Door:
+    """The agent's socket at `path`, kept from the relay, which calls another one meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._aside = path, path.with_suffix(".aside")
+        path.rename(self._aside)
+        self._stand_in = socket.socket(socket.AF_UNIX)
+        self._stand_in.bind(str(path))
+        self._stand_in.listen()
+
+    def open(self) -> float:
+        """Hang up on the relay, which then calls the agent, at once since its last call is a while ago; when that was."""
+        wait_for(self._stand_in, "the relay")
+        relay, _ = self._stand_in.accept()
+        self._aside.rename(self._path)
+        began = time.monotonic()
+        relay.close()
+        self._stand_in.close()
+        return began
+
+
+def _cold(count: int, repeats: int) -> Row:
+    with _lab(count // 2, trunks=True) as (crowd, ours, floor):
+        prefixes = [prefix for port in crowd.ports for prefix in port.hosts[0].prefixes()]
+        texts = floor.commands(Verb.ANNOUNCE, prefixes, _FLOOR_LINE)
+        config = crowd.l3ctl("exabgp-config")
+        pairs: list[tuple[float, float]] = []
+        for _ in range(repeats):
+            door = _Door(crowd.run_dir / "bgp.sock")
+            ours.start(config)
+            ours.establish()
+            began = door.open()
+            took = ours.last_of(Verb.ANNOUNCE, prefixes) - began
+            ours.stop()
+            floor.start_script()
+            pairs.append((took, floor.takes(Verb.ANNOUNCE, prefixes, texts)))
+            floor.stop()
+        return row_of("cold-10k", "s", f"a script's lines of {_FLOOR_LINE}", pairs)
+
+
+def bench_bgp(rounds: int, events: int, prefixes: int, repeats: int) -> Iterator[Row]:
+    """Every row: `rounds` of so many link events, and so many prefixes `repeats` times."""
+    yield from _link_to_update(rounds, events)
+    yield _cold(prefixes, repeats)
