@@ -29,6 +29,8 @@ from l3ctl.lab.crowd import Crowd
 from l3ctl.lab.exabgp import BGP, Exabgp, Floor, lay_uplink, wait_for
 from l3ctl.model import Verb
 
+_HOSTS = 10
+"""of a port, where there are many"""
 _FLOOR_LINE = 100
 """prefixes in a command of the floor"""
 _REST = 0.02
@@ -86,20 +88,21 @@ def _renumber(crowd: Crowd, name: str) -> None:
 
 
 @contextmanager
-def _lab(count: int, *, trunks: bool) -> Iterator[tuple[Crowd, Exabgp, Floor]]:
-    """So many customers, their agent with everything in place, and both ExaBGPs still to be started."""
+def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor]]:
+    """So many ports with so many hosts each, their agent with everything in place, and both ExaBGPs still to be started."""
     with ExitStack() as stack:
-        crowd = stack.enter_context(Crowd(f"l3bench{os.getpid()}", count, trunks=trunks, bgp=BGP))
+        crowd = stack.enter_context(Crowd(f"l3bench{os.getpid()}", ports, trunks=False, hosts=hosts, bgp=BGP))
         lay_uplink(crowd)
         _renumber(crowd, crowd.ports[0].interface)
         ours, floor = stack.enter_context(Exabgp(crowd, "exabgp")), stack.enter_context(Floor(crowd))
         crowd.start_agent()
+        crowd.l3ctl("apply")  # a second pass finds nothing to do, and those that come by themselves know that: they cost little
         yield crowd, ours, floor
 
 
 def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
     """Rounds of so many events of ours and so many of the floor, one after the other in turn."""
-    with _lab(1, trunks=False) as (crowd, ours, floor), _Plug(crowd, crowd.ports[0].interface) as plug:
+    with _lab(1, 1) as (crowd, ours, floor), _Plug(crowd, crowd.ports[0].interface) as plug:
         prefixes = crowd.ports[0].hosts[0].prefixes()
         ours.start(crowd.l3ctl("exabgp-config"))
         ours.establish()
@@ -148,8 +151,8 @@ class _Door:
 
 
 def _cold(count: int, repeats: int) -> Row:
-    with _lab(count // 2, trunks=True) as (crowd, ours, floor):
-        prefixes = [prefix for port in crowd.ports for prefix in port.hosts[0].prefixes()]
+    with _lab(count // 2 // _HOSTS, _HOSTS) as (crowd, ours, floor):
+        prefixes = [prefix for port in crowd.ports for host in port.hosts for prefix in host.prefixes()]
         texts = floor.commands(Verb.ANNOUNCE, prefixes, _FLOOR_LINE)
         config = crowd.l3ctl("exabgp-config")
         pairs: list[tuple[float, float]] = []

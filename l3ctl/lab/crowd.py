@@ -40,27 +40,30 @@ def link_local_of(number: int) -> IPv6Address:
     return IPv6Address((0xFE80 << 112) + (1 << 32) + number)
 
 
+def _host(number: int) -> Host:
+    prefix = IPv6Network((int(_PREFIXES) + (number << 64), 64))
+    return Host(lladdr_of(number), link_local_of(number), (prefix,), (_ADDRESSES + number,))
+
+
 class Crowd:
     """Made when entered, and removed when left."""
 
     settings = Settings((IPv6Address("fe80::1"),), (IPv4Address("198.51.100.1"),))
 
-    def __init__(self, prefix: str, count: int, *, trunks: bool = True, bgp: dict[str, object] | None = None) -> None:
-        """`bgp`: that section of the configuration."""
+    def __init__(self, prefix: str, count: int, *, trunks: bool = True, hosts: int = 1, bgp: dict[str, object] | None = None) -> None:
+        """`count` ports with so many `hosts` each. `bgp`: that section of the configuration."""
         self.router, self.far = Namespace(prefix), Namespace(f"{prefix}f")
         self.run_dir = Path("/run/l3ctl") / prefix
         self.agent: subprocess.Popen[bytes] | None = None
         self._bgp = {} if bgp is None else {"bgp": bgp}
         self._trunks = [f"t{number}" for number in range(-(-count // _PER_TRUNK))] if trunks else []
-        self.ports = [self._port(number) for number in range(count)]
+        self.ports = [self._port(number, tuple(map(_host, range(number * hosts, (number + 1) * hosts)))) for number in range(count)]
 
-    def _port(self, number: int) -> Port:
-        prefix = IPv6Network((int(_PREFIXES) + (number << 64), 64))
-        host = Host(lladdr_of(number), link_local_of(number), (prefix,), (_ADDRESSES + number,))
+    def _port(self, number: int, hosts: tuple[Host, ...]) -> Port:
         name, interface = f"port{number}", f"p{number}"
         if not self._trunks:
-            return Port(name, interface, interface, None, (host,))
-        return Port(name, interface, self._trunks[number // _PER_TRUNK], 1 + number % _PER_TRUNK, (host,))
+            return Port(name, interface, interface, None, hosts)
+        return Port(name, interface, self._trunks[number // _PER_TRUNK], 1 + number % _PER_TRUNK, hosts)
 
     def __enter__(self) -> Self:
         try:
@@ -153,15 +156,16 @@ class Crowd:
 
 
 def _record(port: Port) -> dict[str, object]:
-    (host,) = port.hosts
     where: dict[str, object] = {"interface": port.interface}
     if port.vlan_id is not None:
         where |= {"trunk": port.guard, "vlan": port.vlan_id}
-    return {
-        "name": port.name,
-        **where,
-        "mac": host.lladdr,
-        "link_local": str(host.link_local),
-        "ipv6": [str(prefix) for prefix in host.ipv6],
-        "ipv4": [str(address) for address in host.ipv4],
-    }
+    hosts = [
+        {
+            "mac": host.lladdr,
+            "link_local": str(host.link_local),
+            "ipv6": [str(prefix) for prefix in host.ipv6],
+            "ipv4": [str(address) for address in host.ipv4],
+        }
+        for host in port.hosts
+    ]
+    return {"name": port.name, **where, **(hosts[0] if len(hosts) == 1 else {"hosts": hosts})}
