@@ -5,7 +5,7 @@ holds (`ready`) *and* the agent said that its wishes are whole (`complete`): an 
 and would withdraw the others.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_network
 
@@ -17,6 +17,10 @@ UNKNOWN_HOST = IPv6Address("::")
 """the host of a prefix that is held though nobody wishes it: BGP does not carry it"""
 
 
+LIVE_AT_ONCE = 64
+"""commands that may be unanswered while there are live changes: 1,536 prefixes, and fewer bytes than a relay reads ahead"""
+
+
 class Ledger:
     """The book of one router's announcements."""
 
@@ -26,7 +30,10 @@ class Ledger:
         self._wishers: Counter[str] = Counter()
         self._have: dict[Key, str] = {}
         self._pending = Pending()
-        self._asked: Command | None = None
+        self._asked: deque[Command] = deque()
+        """sent and not answered, in their order"""
+        self._underway: set[Key] = set()
+        """what they are about: it is considered again when the answer comes, so that no route is ever in two of them"""
         self._refused: dict[Key, Command] = {}
         self._ready = self._complete = False
 
@@ -69,12 +76,14 @@ class Ledger:
         self._have.clear()
         self._pending.clear()
         self._refused.clear()
-        self._asked, self._ready = None, False
+        self._asked.clear()
+        self._underway.clear()
+        self._ready = False
 
     def answered(self, accepted: bool) -> Command:
-        """The answer to the command asked last. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
-        assert self._asked is not None
-        command, self._asked = self._asked, None
+        """The answer to the oldest command. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
+        command = self._asked.popleft()
+        self._underway.difference_update(command.routes())
         for key in command.routes():
             if accepted and command.verb is Verb.ANNOUNCE:
                 self._have[key] = command.attributes
@@ -94,19 +103,24 @@ class Ledger:
     # what to do
 
     def next_command(self) -> Command | None:
-        """The next command to send; None while an answer is awaited, or when there is nothing to do."""
-        if self._asked is None:
-            self._asked = self._pending.take()
-            return self._asked
-        return None
+        """The next command to send now; None while enough are unanswered, or when there is nothing to do.
+
+        Live changes are handed over without waiting for answers: the agent takes routes away next, and may be busy for a second before it
+        hears one. The relay still asks ExaBGP one at a time. Of a resync one is underway at a time, so that no live change waits long.
+        """
+        if len(self._asked) >= (LIVE_AT_ONCE if self._pending.is_live() else 1) or (command := self._pending.take()) is None:
+            return None
+        self._asked.append(command)
+        self._underway.update(command.routes())
+        return command
 
     def awaits_answer(self) -> bool:
         """Whether a command is outstanding."""
-        return self._asked is not None
+        return bool(self._asked)
 
     def in_sync(self) -> bool:
         """Whether ExaBGP holds all that is wished and it would take, and nothing else."""
-        return self._ready and self._complete and self._asked is None and not self._pending
+        return self._ready and self._complete and not self._asked and not self._pending
 
     # what the agent asks
 
@@ -129,9 +143,8 @@ class Ledger:
 
     def settled(self, announcements: Iterable[Announcement]) -> bool:
         """Whether no change of these prefixes is still to be asked or answered."""
-        asked = set(self._asked.routes()) if self._asked else set()
         keys = {(peer, str(announcement.prefix)) for announcement in announcements for peer in self._attributes}
-        return not any(key in asked or key in self._pending for key in keys)
+        return not any(key in self._underway or key in self._pending for key in keys)
 
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP would not take, and is not asked again until the wish changes."""
@@ -139,7 +152,7 @@ class Ledger:
 
     def queued(self) -> int:
         """Changes still to be asked or answered, counted for each peer."""
-        return len(self._pending) + (len(self._asked.prefixes) if self._asked else 0)
+        return len(self._pending) + len(self._underway)
 
     def _resync(self) -> None:
         if self._ready and self._complete:
@@ -162,7 +175,7 @@ class Ledger:
         if not (self._ready and self._complete):
             return
         change = self._change(key)
-        if change is None or key in self._refused:
+        if change is None or key in self._refused or key in self._underway:
             self._pending.drop(key)
         else:
             self._pending.put(key, *change, live=live, alone=alone)

@@ -7,8 +7,9 @@ behind ten thousand others is seconds late; withdraws go before announces, becau
 from l3ctl.bgp.lines import Command, Key
 from l3ctl.model import Verb
 
-BATCH = 48
-"""prefixes in one command: ExaBGP takes 50 steps at a turn of its loop. Longer commands are no faster, and a live change waits for one"""
+BATCH = 24
+"""Prefixes in one command. In a turn of its loop ExaBGP takes one command and sends a peer 25 updates. Of longer ones it sends less than it
+takes, and a withdraw waits behind what is left over: under 20,000 prefixes 0.9 to 1.7 s with 48, 0.04 s with 24."""
 
 _Bucket = tuple[bool, bool, bool, str, str, bool]
 """not live, announce, alone, peer, attributes, IPv6: all that one command has in common, in the order of going out"""
@@ -45,6 +46,10 @@ class Pending:
         del bucket[key[1]]
         if not bucket:
             del self._buckets[place]
+
+    def is_live(self) -> bool:
+        """Whether the next command is of live changes."""
+        return bool(self._buckets) and not min(self._buckets)[0]
 
     def take(self) -> Command | None:
         """The next command, with as many prefixes as it may carry; None when nothing is pending."""

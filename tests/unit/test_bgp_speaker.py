@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from l3ctl.bgp.pending import BATCH
 from l3ctl.bgp.speaker import ANSWER_TIMEOUT, Speaker
 from l3ctl.errors import MissingRequirement
 from l3ctl.model import Announcement, BgpSettings, Peer
@@ -106,7 +107,7 @@ def test_only_the_difference_is_said_and_then_that_all_is(table: Table) -> None:
     assert table.speaker.in_sync()
 
 
-def test_one_command_is_outstanding_and_a_live_change_goes_before_the_rest_of_a_resync(table: Table) -> None:
+def test_one_command_of_a_resync_is_outstanding_and_a_live_change_is_handed_over_at_once(table: Table) -> None:
     for number in range(200):
         table.speaker.want(f"p{number}", announcements(f"2001:db8:{number:x}::/64"))
     table.speaker.complete()
@@ -116,12 +117,31 @@ def test_one_command_is_outstanding_and_a_live_change_goes_before_the_rest_of_a_
     assert first is not None
     assert len(first) == 1
     table.speaker.want("live", announcements("192.0.2.1/32"))
-    assert table.heard(relay) == []
+    assert table.heard(relay) == [command("announce", "192.0.2.1/32")]
     assert not table.speaker.settled(announcements("192.0.2.1/32"))
     table.say(relay, "done")
-    assert table.heard(relay) == [command("announce", "192.0.2.1/32")]
+    assert table.heard(relay) == [], "the resync waits for what is under way"
     table.say(relay, "done")
     assert table.speaker.settled(announcements("192.0.2.1/32"))
+    assert len(table.heard(relay) or ()) == 1
+
+
+def test_live_changes_wait_for_no_answer_and_those_that_are_wished_together_go_together(table: Table) -> None:
+    numbers = range(1, 3 * BATCH + 1)
+    table.speaker.want_together({f"p{number}": announcements(f"2001:db8:{number:x}::/64") for number in numbers})
+    table.speaker.complete()
+    relay = table.relay()
+    table.say(relay, *(f"held {PEER} 2001:db8:{number:x}::/64 {ATTRIBUTES}" for number in numbers), "ready")
+    assert table.heard(relay) == ["synced"]
+    table.speaker.want_together({f"p{number}": frozenset() for number in numbers})
+    assert [line.split()[2] for line in table.heard(relay) or ()] == ["withdraw"] * 3
+    table.speaker.want("p1", announcements("2001:db8:1::/64"))
+    assert table.heard(relay) == [], "its withdraw is under way"
+    table.say(relay, "done")
+    assert table.heard(relay) == [command("announce", "2001:db8:1::/64")]
+    table.say(relay, *["done"] * 3)
+    assert table.speaker.in_sync()
+    assert {str(one.prefix) for one in table.speaker.held() or ()} == {"2001:db8:1::/64"}
 
 
 def test_a_wish_taken_back_while_its_command_is_under_way_is_withdrawn_after_the_answer(table: Table) -> None:
