@@ -41,7 +41,7 @@ from l3ctl.xdp.filter import Filter
 
 PERIOD = 0.01
 _POLICY_SHARE = 10
-"""Reading what the filter has takes longer than a period, and here only the agent changes it: it may take one part in so many of the time."""
+"""Reading what the filter has takes longer than a period, and only the agent changes it: it may take one part in so many of the time."""
 _SIOCGIFFLAGS = 0x8913
 _IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _IFREQ = struct.Struct("=16sH22x")

@@ -119,7 +119,12 @@ class Peered(Crowd):
         return [*super().namespaces(), self.upstream]
 
     def build(self) -> None:
-        """The links, all up, and the pinged customer's own settings."""
+        """The links, all up, and the pinged customer's own settings.
+
+        Where both ends of a veth have one ifindex, the kernel takes it for a NIC, of whose carriers it tells once a second, and a storm
+        would be lost in that (linkwatch_urgent_event in net/core/link_watch.c).
+        """
+        self.far.ip("link add odd type veth peer name even")
         super().build()
         for one in (self.router, self.upstream):
             one.sysctl("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1", "net.ipv4.conf.all.rp_filter=0")
@@ -156,7 +161,7 @@ class Peered(Crowd):
         return super().told() | {"bgp": {"router_id": str(LOOPBACK), "local_as": 65010, "peers": peers}}
 
     def start(self) -> None:
-        """Start everything, and wait until the upstream has the prefixes of all links that are up."""
+        """Start everything; `settles` tells when it works."""
         self.write_files()
         (self.run_dir / "bird.conf").write_text(BIRD_CONFIG)
         (self.run_dir / "exabgp.conf").write_text(self.l3ctl("exabgp-config"))

@@ -1,6 +1,6 @@
 """Announcements are right after any storm: the upstream has the prefixes of links that are up, none missing, and none too many.
 
-`L3CTL_TOGGLES` and `L3CTL_BULK` say how many links are toggled and how many further prefixes come meanwhile; 20,000 of both are the long run.
+`L3CTL_TOGGLES` and `L3CTL_BULK` say how many links are toggled and how many further prefixes come meanwhile; 20,000 each is a long run.
 """
 
 import os
