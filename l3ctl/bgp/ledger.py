@@ -17,8 +17,8 @@ UNKNOWN_HOST = IPv6Address("::")
 """the host of a prefix that is held though nobody wishes it: BGP does not carry it"""
 
 
-LIVE_AT_ONCE = 64
-"""commands that may be unanswered while there are live changes: 1,536 prefixes, and fewer bytes than a relay reads ahead"""
+AT_ONCE = 64
+"""commands that may be unanswered while there is something to withdraw: 1,536 prefixes, and fewer bytes than a relay reads ahead"""
 
 
 class Ledger:
@@ -105,10 +105,10 @@ class Ledger:
     def next_command(self) -> Command | None:
         """The next command to send now; None while enough are unanswered, or when there is nothing to do.
 
-        Live changes are handed over without waiting for answers: the agent takes routes away next, and may be busy for a second before it
-        hears one. The relay still asks ExaBGP one at a time. Of a resync one is underway at a time, so that no live change waits long.
+        Live withdraws are handed over without waiting for answers: the agent takes the routes away next, and may be busy for seconds before
+        it hears one. The relay still asks ExaBGP one at a time. Of anything else one is underway at a time, so that no withdraw waits long.
         """
-        if len(self._asked) >= (LIVE_AT_ONCE if self._pending.is_live() else 1) or (command := self._pending.take()) is None:
+        if len(self._asked) >= (AT_ONCE if self._pending.is_urgent() else 1) or (command := self._pending.take()) is None:
             return None
         self._asked.append(command)
         self._underway.update(command.routes())

@@ -47,9 +47,9 @@ class Pending:
         if not bucket:
             del self._buckets[place]
 
-    def is_live(self) -> bool:
-        """Whether the next command is of live changes."""
-        return bool(self._buckets) and not min(self._buckets)[0]
+    def is_urgent(self) -> bool:
+        """Whether the next command is a live withdraw."""
+        return bool(self._buckets) and min(self._buckets)[:2] == (False, False)
 
     def take(self) -> Command | None:
         """The next command, with as many prefixes as it may carry; None when nothing is pending."""

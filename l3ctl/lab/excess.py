@@ -72,6 +72,11 @@ class Report:
     excesses: tuple[Excess, ...]
     left: int
 
+    @classmethod
+    def of_nothing(cls) -> Self:
+        """Before anything is seen."""
+        return cls(0, 0, 0, (), (), 0)
+
     def to_json(self) -> dict[str, Any]:
         """For another process."""
         return asdict(self)

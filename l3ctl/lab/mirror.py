@@ -46,7 +46,9 @@ class Mirror:
 
     def read(self) -> frozenset[str]:
         """The names of the entries that are there and as they should be."""
-        if self._follow(self._names) or time.monotonic() >= self._next_dump:
+        if self._follow(self._names):
+            self._dump()
+        elif time.monotonic() >= self._next_dump:
             self.corrected += self._dump()
         return frozenset(self._names)
 

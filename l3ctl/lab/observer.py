@@ -184,7 +184,7 @@ class Observing:
     def __init__(self, crowd: Peered) -> None:
         self._crowd = crowd
         self._file = crowd.run_dir / "observed.json"
-        self.report = Report(0, 0, 0, (), (), 0)
+        self.report = Report.of_nothing()
 
     def __enter__(self) -> Self:
         crowd = self._crowd
