@@ -136,9 +136,9 @@ def test_withdraws_wait_for_no_answer_and_those_that_are_wished_together_go_toge
     assert [line.split()[2] for line in table.heard(relay) or ()] == ["withdraw"] * 3
     table.speaker.want("p1", announcements("2001:db8:1::/64"))
     assert table.heard(relay) == [], "its withdraw is under way"
-    table.say(relay, "done")
-    assert table.heard(relay) == [command("announce", "2001:db8:1::/64")]
     table.say(relay, *["done"] * 3)
+    assert table.heard(relay) == [command("announce", "2001:db8:1::/64")]
+    table.say(relay, "done")
     assert table.speaker.in_sync()
     assert {str(one.prefix) for one in table.speaker.held() or ()} == {"2001:db8:1::/64"}
 
