@@ -215,6 +215,7 @@ class Router:
         return failed
 
     def _tell(self, changes: Iterable[Change]) -> None:
+        wishes: dict[str, frozenset[Announcement]] = {}
         for name, grouped in groupby(sorted(changes, key=lambda change: change.port), key=lambda change: change.port):
             wish = set(self.present.wishes.get(name, ()))
             for change in grouped:
@@ -222,14 +223,16 @@ class Router:
                 wish -= {change.item, change.was}
                 if change.verb is Verb.ANNOUNCE:
                     wish.add(change.item)
-            self._wish(name, frozenset(wish))
+            wishes[name] = frozenset(wish)
+        self._wish(wishes)
 
-    def _wish(self, port: str, announcements: frozenset[Announcement]) -> None:
+    def _wish(self, wishes: Mapping[str, frozenset[Announcement]]) -> None:
         assert self.speaker is not None
-        self.present.wishes[port] = announcements
-        if not announcements:
-            del self.present.wishes[port]
-        self.speaker.want(port, announcements)
+        for port, announcements in wishes.items():
+            self.present.wishes[port] = announcements
+            if not announcements:
+                del self.present.wishes[port]
+        self.speaker.want_together(wishes)
 
     def _stubborn(self, made: Iterable[Change]) -> list[Failed]:
         """Routes that are still there after they were removed a second time.
@@ -251,7 +254,7 @@ class Router:
             wish = self.present.wishes.get(name, frozenset())
             kept = frozenset(one for one in wish if not lacks_ground(Change(name, Verb.ANNOUNCE, one), [failure.change]))
             if kept != wish:
-                self._wish(name, kept)
+                self._wish({name: kept})
 
     def unheard(self) -> list[Change]:
         """What is wished and ExaBGP has not got, and what it has that nobody wishes. Everything, while it is not there."""

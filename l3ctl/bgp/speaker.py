@@ -9,7 +9,7 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -87,7 +87,12 @@ class Speaker:
 
     def want(self, prefix_owner: str, announcements: frozenset[Announcement]) -> None:
         """Replace the wish of one owner (a port, by name); an empty one is no wish. What changed is sent at once, ahead of any resync."""
-        self._ledger.want(prefix_owner, announcements)
+        self.want_together({prefix_owner: announcements})
+
+    def want_together(self, wishes: Mapping[str, frozenset[Announcement]]) -> None:
+        """The same of several, in as few commands as can be."""
+        for owner, announcements in wishes.items():
+            self._ledger.want(owner, announcements)
         self._advance()
 
     def resolve(self, peer: Peer, link_local: IPv6Address) -> None:
@@ -195,6 +200,7 @@ class Speaker:
         match line.split(" ", 3):
             case ["done" | "error" as answer] if self._ledger.awaits_answer():
                 command = self._ledger.answered(answer == "done")
+                self._asked_at = time.monotonic()
                 if self._on_answer is not None:
                     self._on_answer(command, answer == "done")
             case ["held", peer, prefix, attributes] if self._ledger.held() is None:
@@ -213,8 +219,9 @@ class Speaker:
 
     def _advance(self) -> None:
         """Send the next commands, or that there is none left."""
-        if commands := list(iter(self._ledger.next_command, None)):
+        if not self._ledger.awaits_answer():
             self._asked_at = time.monotonic()
+        if commands := list(iter(self._ledger.next_command, None)):
             self._send("\n".join(map(str, commands)))
         elif self._ledger.in_sync() and not self._told_synced:
             self._told_synced = True

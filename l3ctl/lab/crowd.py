@@ -24,9 +24,9 @@ from l3ctl.xdp.program import mount_bpffs
 _PREFIXES = IPv6Address("2001:db8::")
 _ADDRESSES = IPv4Address("10.0.0.0")
 """for more hosts than the documentation's prefixes have addresses; they stay inside of the lab"""
-_LOOPBACK = IPv4Address("198.51.100.2")
+LOOPBACK = IPv4Address("198.51.100.2")
 _PER_TRUNK = 4000
-_PROGRAM = Path(sys.executable).with_name("l3ctl")
+PROGRAM = Path(sys.executable).with_name("l3ctl")
 _STOPS_WITHIN = 20.0
 
 
@@ -67,22 +67,30 @@ class Crowd:
 
     def __enter__(self) -> Self:
         try:
-            for one in (self.router, self.far):
+            for one in self.namespaces():
                 one.add()
-            names = [*(port.interface for port in self.ports), *self._trunks]
-            self.router.ip(
-                # As routers have it; without any IPv4 address the kernel asks every netdev for one, for each route.
-                f"addr add {_LOOPBACK}/32 dev lo",
-                *(f"link add {name} type veth peer name {name} netns {self.far.name}" for name in names),
-                *(f"link set {name} addrgenmode none up" for name in names),
-            )
-            self.far.ip(*(f"link set {name} addrgenmode none up" for name in names))
+            self.build()
             self.run_dir.mkdir(parents=True)
             mount_bpffs(self.run_dir / "bpf")  # here, where it outlives the agent
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def namespaces(self) -> list[Namespace]:
+        """All of them."""
+        return [self.router, self.far]
+
+    def build(self) -> None:
+        """The links, all up."""
+        names = [*(port.interface for port in self.ports), *self._trunks]
+        self.router.ip(
+            # As routers have it; without any IPv4 address the kernel asks every netdev for one, for each route.
+            f"addr add {LOOPBACK}/32 dev lo",
+            *(f"link add {name} type veth peer name {name} netns {self.far.name}" for name in names),
+            *(f"link set {name} addrgenmode none up" for name in names),
+        )
+        self.far.ip(*(f"link set {name} addrgenmode none up" for name in names))
 
     def __exit__(self, *_: object) -> None:
         if self.agent is not None:
@@ -98,7 +106,7 @@ class Crowd:
                 ("neigh", "flush", "nud", "all"),
             ):
                 self.router.run("ip", *words, ok=(0, 1, 2))
-        for one in (self.router, self.far):
+        for one in self.namespaces():
             one.remove()
         subprocess.run(["umount", str(self.run_dir / "bpf")], capture_output=True, check=False)
         shutil.rmtree(self.run_dir, ignore_errors=True)
@@ -110,17 +118,20 @@ class Crowd:
 
     def write_files(self) -> None:
         """Configuration and inventory, as people write them."""
-        gateways = {"ipv6": ["fe80::1"], "ipv4": ["198.51.100.1"]}
-        told = {"router": "r1", "inventory": {"file": "inventory.yaml"}, "gateway": gateways, "run_dir": str(self.run_dir)}
-        self.config.write_text(json.dumps(told | self._bgp))
+        self.config.write_text(json.dumps(self.told()))
         records = "".join(f"  - {json.dumps(_record(port))}\n" for port in self.ports)
         (self.run_dir / "inventory.yaml").write_text(f"ports:\n{records}")
+
+    def told(self) -> dict[str, object]:
+        """What the configuration says."""
+        gateways = {"ipv6": ["fe80::1"], "ipv4": ["198.51.100.1"]}
+        return {"router": "r1", "inventory": {"file": "inventory.yaml"}, "gateway": gateways, "run_dir": str(self.run_dir), **self._bgp}
 
     def start_agent(self) -> float:
         """Start the agent, and wait until everything is in place; the seconds that took."""
         self.write_files()
         began = time.monotonic()
-        self.agent = self.router.start([str(_PROGRAM), "agent", "--config", str(self.config)], self.run_dir / "agent.log")
+        self.agent = self.router.start([str(PROGRAM), "agent", "--config", str(self.config)], self.run_dir / "agent.log")
         self.wait("the agent", (self.run_dir / "agent.sock").exists)
         return time.monotonic() - began
 
@@ -135,7 +146,7 @@ class Crowd:
 
     def l3ctl(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
         """Run a command of l3ctl inside."""
-        return self.router.run(str(_PROGRAM), *arguments, "--config", str(self.config), ok=ok)
+        return self.router.run(str(PROGRAM), *arguments, "--config", str(self.config), ok=ok)
 
     def plan(self) -> list[dict[str, Any]]:
         """What the agent has left to do."""

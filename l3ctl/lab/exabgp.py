@@ -27,6 +27,7 @@ _ROUTER_AS, _PEER_AS = 65010, 65000
 BGP: dict[str, object] = {
     "router_id": str(_ROUTER_ID),
     "local_as": _ROUTER_AS,
+    "damping": "off",
     "peers": [{"address": str(PEER), "remote_as": _PEER_AS, "local_address": str(ROUTER)}],
 }
 """the section of ours in the agent's configuration"""

@@ -45,6 +45,12 @@ PROGRAM = Path(sys.executable).with_name("l3ctl")
 _EXABGP = Path(sys.executable).with_name("exabgp")
 
 
+def prefixes_shown(routes: str) -> set[str]:
+    """The prefixes in what BIRD answers to `show route`."""
+    first_words = (line.split() for line in routes.splitlines())
+    return {words[0] for words in first_words if words and "/" in words[0] and words[0][0].isdigit()}
+
+
 class Lab:
     """One lab; `prefix` begins the names of its namespaces, so that several can stand side by side."""
 
@@ -215,8 +221,7 @@ class Lab:
 
     def bird_prefixes(self) -> set[str]:
         """The prefixes in BIRD's table."""
-        first_words = (line.split() for line in self.birdc("show", "route").splitlines())
-        return {words[0] for words in first_words if words and "/" in words[0] and words[0][0].isdigit()}
+        return prefixes_shown(self.birdc("show", "route"))
 
     def expected_prefixes(self) -> set[str]:
         """The prefixes of the customers whose link is up, as the router's kernel has it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from l3ctl.bgp.pending import BATCH
 from l3ctl.bgp.speaker import ANSWER_TIMEOUT, Speaker
 from l3ctl.errors import MissingRequirement
 from l3ctl.model import Announcement, BgpSettings, Peer
@@ -137,6 +138,24 @@ def test_both_families_of_a_port_are_asked_at_once(table: Table) -> None:
     table.say(relay, "error", "done")
     assert [str(one) for one in table.speaker.refused()] == [command("announce", "192.0.2.11/32")]
     assert {str(one.prefix) for one in table.speaker.held() or ()} == {"2001:db8:11::/64"}
+
+
+def test_withdraws_wait_for_no_answer_and_those_that_are_wished_together_go_together(table: Table) -> None:
+    numbers = range(1, 3 * BATCH + 1)
+    table.speaker.want_together({f"p{number}": announcements(f"2001:db8:{number:x}::/64") for number in numbers})
+    table.speaker.complete()
+    relay = table.relay()
+    table.say(relay, *(f"held {PEER} 2001:db8:{number:x}::/64 {ATTRIBUTES}" for number in numbers), "ready")
+    assert table.heard(relay) == ["synced"]
+    table.speaker.want_together({f"p{number}": frozenset() for number in numbers})
+    assert [line.split()[2] for line in table.heard(relay) or ()] == ["withdraw"] * 3
+    table.speaker.want("p1", announcements("2001:db8:1::/64"))
+    assert table.heard(relay) == [], "its withdraw is under way"
+    table.say(relay, *["done"] * 3)
+    assert table.heard(relay) == [command("announce", "2001:db8:1::/64")]
+    table.say(relay, "done")
+    assert table.speaker.in_sync()
+    assert {str(one.prefix) for one in table.speaker.held() or ()} == {"2001:db8:1::/64"}
 
 
 def test_a_wish_taken_back_while_its_command_is_under_way_is_withdrawn_after_the_answer(table: Table) -> None:
