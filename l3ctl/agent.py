@@ -119,6 +119,7 @@ class Agent:
     def _tick(self, now: float) -> None:
         if self._speaker is not None:
             self._speaker.tick(now)
+            self._violations.duplicates(self._speaker.duplicates(), self._billing)
         if now >= self._next_pass:
             self._full_pass()
         else:
@@ -132,7 +133,8 @@ class Agent:
         try:
             for line in self._violations.tick():
                 if not line.evidence.quiet:
-                    event("violation", port=line.evidence.port, reason=line.evidence.reason, frames=line.count, text=line.evidence.text)
+                    said, frames = line.evidence, line.count if line.frame else None
+                    event("violation", port=said.port, reason=said.reason, frames=frames, text=said.text)
         except L3ctlError as error:
             self._stumble(error)
 
@@ -257,7 +259,8 @@ class Agent:
     def _answer(self, asked: dict[str, Any]) -> Answer:
         match asked.get("command"):
             case "status":
-                return status(self._router, self._failures(), {"pid": os.getpid(), "since": self._started, "version": __version__})
+                agent: dict[str, object] = {"pid": os.getpid(), "since": self._started, "version": __version__}
+                return status(self._router, self._failures(), agent, self._violations.lasting())
             case "plan":
                 return {"changes": as_json([*self._planned(asked.get("site")), *self._router.unheard()])}
             case "apply":

@@ -108,6 +108,7 @@ class PeerRecord(Strict):
     local_address: UnicastAddress
     next_hop: Ipv6Unicast | None = None
     interface: InterfaceName | None = None
+    hear: StrictBool = False
 
     @model_validator(mode="after")
     def _session(self) -> Self:
@@ -150,7 +151,7 @@ class PeerRecord(Strict):
 
     def peer(self) -> model.Peer:
         """The session as ExaBGP's room is told of it."""
-        return model.Peer(self.address, self.remote_as, self.local_address, self.next_hop or self.local_address, self.interface)
+        return model.Peer(self.address, self.remote_as, self.local_address, self.next_hop or self.local_address, self.interface, self.hear)
 
 
 def _router_id(value: object) -> IPv4Address:

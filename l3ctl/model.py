@@ -201,6 +201,8 @@ class Peer:
     next_hop: Address
     interface: str | None = None
     """the link a session over link-local addresses runs on"""
+    hear: bool = False
+    """whether what the peer announces is listened to, for prefixes that are announced here too"""
 
 
 @dataclass(frozen=True, slots=True)

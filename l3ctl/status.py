@@ -12,8 +12,10 @@ ANSWERS = ("arp-answer", "ns-answer")
 """what the filter counts and nobody was refused"""
 
 
-def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None) -> Answer:
-    """All of it, as plain JSON. `agent` is None when a command looks for itself."""
+def status(
+    router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, duplicates: Sequence[str] = ()
+) -> Answer:
+    """All of it, as plain JSON. `agent` is None when a command looks for itself; then nothing is known of `duplicates` either."""
     links = router.kernel.links()
     held = router.speaker.held() if router.speaker is not None else None
     announced = None if held is None else {one.prefix for one in held}
@@ -42,6 +44,8 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
         "ports": [told[name] for name in sorted(told)],
         "bgp": router.speaker.status() if router.speaker is not None else None,
         "failed": list(failures),
+        "duplicates": list(duplicates),
+        "unheard": router.speaker.unheard() if router.speaker is not None else [],
         "foreign": list(router.present.foreign),
     }
 

@@ -30,6 +30,9 @@ def exabgp_config(settings: BgpSettings, relay_command: str) -> str:
 
 def _neighbor(settings: BgpSettings, peer: Peer) -> str:
     """Manual End-of-RIB: ExaBGP's own goes out before the relay has announced anything, and a restarted ExaBGP would lose all routes."""
+    remember, receive = (
+        ("    adj-rib-in true;\n", "        receive {\n            parsed;\n            update;\n        }\n") if peer.hear else ("", "")
+    )
     source_interface = f"    source-interface {peer.interface};\n" if peer.interface and peer.address.is_link_local else ""
     return f"""\
 neighbor {peer.address} {{
@@ -40,6 +43,7 @@ neighbor {peer.address} {{
     peer-as {peer.remote_as};
     hold-time {settings.hold_time};
     adj-rib-out true;
+{remember}\
     manual-eor true;
     capability {{
         graceful-restart {settings.restart_time};
@@ -55,6 +59,7 @@ neighbor {peer.address} {{
     api {{
         processes [ l3ctl ];
         neighbor-changes;
+{receive}\
     }}
 }}
 """

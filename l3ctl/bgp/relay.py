@@ -3,7 +3,8 @@
 ExaBGP forgets every route when it stops, hangs when its helper does not read, and exits (every route gone) when its helper dies more than
 five times in a minute. So the helper is this small program: it lives exactly as long as ExaBGP does, always reads, and waits for an agent
 that may come, go and be upgraded behind it. Because it lives as long as ExaBGP's routes, it is also the one place that truthfully knows
-which of them ExaBGP took. It is run as a file of its own (``python -I relay.py SOCKET``) and so imports the standard library only.
+which of them ExaBGP took. It starts often and stays, and so imports the standard library only, as do the two
+files beside it that are a part of it, `hearing` and `mark`.
 
 To ExaBGP it speaks ExaBGP's text API, one command outstanding at a time: answers carry no number and may overtake each other.
 
@@ -12,8 +13,13 @@ To the agent, a line each, ASCII, over a Unix stream socket the agent listens on
     relay to agent                                 agent to relay, only after `ready`
     held PEER PREFIX ATTRIBUTES    each route      neighbor PEER announce attributes ATTRIBUTES nlri PREFIX ...
     peer ADDRESS up|down                           neighbor PEER withdraw attributes ATTRIBUTES nlri PREFIX ...
-    ready                          after those     synced     ExaBGP now holds all that is wished
+    heard PEER announce PREFIX NEXT_HOP            synced     ExaBGP now holds all that is wished
+    heard PEER withdraw PREFIX
+    heard PEER more                not all is kept
+    ready                          after those
     done | error                   one a command
+
+What is `heard` comes from peers that ExaBGP is configured to tell of (`hear` in l3ctl's configuration). One that is down has said nothing.
 
 End-of-RIB is the relay's duty, because sessions also flap while no agent is there: once some agent has said `synced`, every session that
 comes up gets it, after the routes ExaBGP sends again by itself. Before that none gets it, so that a peer with graceful restart keeps what
@@ -31,6 +37,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from l3ctl.bgp.hearing import Hearing
+from l3ctl.bgp.mark import marked_before
+
 LINE_LIMIT = 64 * 1024
 """bytes of one line from the agent; ExaBGP kills a helper that sends it 1 MiB without a newline"""
 BACKLOG_LIMIT = 16 * 1024 * 1024
@@ -38,6 +47,7 @@ BACKLOG_LIMIT = 16 * 1024 * 1024
 RECONNECT = 0.1
 """seconds between two tries to reach an agent"""
 SHOW_ROUTES = "show adj-rib out extensive"
+SHOW_HEARD = "show adj-rib in extensive"
 SHOW_PEERS = "show neighbor summary"
 END_OF_RIB = ("announce eor ipv6 unicast", "announce eor ipv4 unicast")
 
@@ -56,6 +66,7 @@ class Relay:
         self.held: dict[tuple[str, str], str] = {}
         """(peer, prefix) -> the attributes ExaBGP holds it with"""
         self.peers: dict[str, str] = {}
+        self.hearing = Hearing()
         self.synced = False
         self.own: deque[str] = deque()
         """the relay's own commands still to be sent"""
@@ -127,18 +138,28 @@ class Relay:
                 self.tell(line)
         elif self.outstanding == SHOW_ROUTES:
             self.recover_route(line.split())
+        elif self.outstanding == SHOW_HEARD:
+            with suppress(ValueError, IndexError):
+                self.hearing.recover(line.split())
         elif self.outstanding == SHOW_PEERS:
             self.recover_peer(line.split())
 
     def event(self, line: str) -> None:
-        """Keep what a session's state changed to, and finish its graceful restart."""
+        """Keep what a peer says. Keep what a session's state changed to, and finish its graceful restart."""
         try:
             neighbor = json.loads(line)["neighbor"]
-            peer, state = str(neighbor["address"]["peer"]), str(neighbor["state"])
-        except (ValueError, KeyError, TypeError):
+            peer = str(neighbor["address"]["peer"])
+            if "message" in neighbor:
+                for told in self.hearing.update(peer, neighbor["message"]):
+                    self.tell(told)
+                return
+            state = str(neighbor["state"])
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):  # the peer's words are in it
             return
         if state == "up" and self.synced:
             self.own.extend(f"neighbor {peer} {command}" for command in END_OF_RIB)
+        if state == "down":
+            self.hearing.forget(peer)
         if state == "up" or (state == "down" and self.peers.get(peer) != "down"):
             self.peers[peer] = state
             self.tell(f"peer {peer} {state}")
@@ -182,7 +203,7 @@ class Relay:
             return
         self.agent = agent
         if not self.met_agent and marked_before(self.socket_path):
-            self.own.extend((SHOW_ROUTES, SHOW_PEERS))
+            self.own.extend((SHOW_ROUTES, SHOW_PEERS, SHOW_HEARD))
         self.met_agent = True
 
     def drop(self, why: str) -> None:
@@ -248,6 +269,8 @@ class Relay:
             self.tell(f"held {peer} {prefix} {attributes}")
         for peer, state in self.peers.items():
             self.tell(f"peer {peer} {state}")
+        for line in self.hearing.lines():
+            self.tell(line)
         self.tell("ready")
 
     def obey(self, line: str) -> None:
@@ -270,27 +293,6 @@ class Relay:
 def is_ours(words: list[str]) -> bool:
     """Whether this is `neighbor PEER announce|withdraw attributes ... nlri PREFIX ...`."""
     return words[0] == "neighbor" and words[2:3] in (["announce"], ["withdraw"]) and words[3:4] == ["attributes"] and "nlri" in words[5:-1]
-
-
-def marked_before(socket_path: str) -> bool:
-    """Whether a relay served this very ExaBGP before us, and so died with its memory; marks that one serves it now.
-
-    The mark is beside the socket and names the process and its start, because process ids come again.
-    """
-    try:
-        with open(f"/proc/{os.getppid()}/stat") as stat:  # noqa: PTH123  pathlib costs a third of the start
-            started = stat.read().rpartition(")")[2].split()[19]
-        descriptor = os.open(f"{socket_path}.exabgp", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    except OSError:
-        return False
-    with os.fdopen(descriptor, "r+") as file:
-        mark = f"{os.getppid()} {started}\n"
-        if file.read() == mark:
-            return True
-        file.seek(0)
-        file.truncate()
-        file.write(mark)
-    return False
 
 
 def run(socket_path: str) -> int:

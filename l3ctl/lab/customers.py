@@ -53,6 +53,7 @@ def config(
     ipv6: str = ROUTER6,
     ipv4: str = ROUTER4,
     inventory_file: str = "inventory.yaml",
+    hear: bool = False,
 ) -> str:
     """A router's l3ctl.yaml."""
     return f"""\
@@ -64,13 +65,19 @@ bgp:
   router_id: {ipv4}
   local_as: 65010
   peers:
-    - {{address: "{UPSTREAM6}", remote_as: 65000, local_address: "{ipv6}"}}
+    - {{address: "{UPSTREAM6}", remote_as: 65000, local_address: "{ipv6}", hear: {str(hear).lower()}}}
 run_dir: {run_dir}
 """
 
 
 def bird_config(routers: Mapping[str, str]) -> str:
-    """The upstream's: a session with each router, by name and address."""
+    """The upstream's: a session with each router, by name and address. Where there are several, each is told of the others' routes.
+
+    Also of one that is not the best (`secondary`, which needs sorted tables), and with the next hop that tells whose it is.
+    """
+    several = len(routers) > 1
+    export = "export where source = RTS_BGP; secondary on; next hop keep on" if several else "export none"
+    tables = "ipv4 table master4 sorted;\nipv6 table master6 sorted;\n" if several else ""
     sessions = (
         f"""\
 protocol bgp {name} {{
@@ -79,17 +86,18 @@ protocol bgp {name} {{
     graceful restart on;
     connect delay time 1;
     error wait time 1, 5;
-    ipv4 {{ import all; export none; extended next hop on; }};
-    ipv6 {{ import all; export none; }};
+    ipv4 {{ import all; {export}; extended next hop on; }};
+    ipv6 {{ import all; {export}; }};
 }}
 """
         for name, address in routers.items()
     )
     return f"""\
 router id {UPSTREAM4};
+{tables}\
 protocol device {{ scan time 1; }}
-protocol kernel kernel4 {{ ipv4 {{ export all; import none; }}; }}
-protocol kernel kernel6 {{ ipv6 {{ export all; import none; }}; }}
+protocol kernel kernel4 {{ merge paths off; ipv4 {{ export all; import none; }}; }}
+protocol kernel kernel6 {{ merge paths off; ipv6 {{ export all; import none; }}; }}
 {"".join(sessions)}"""
 
 

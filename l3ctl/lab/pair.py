@@ -8,9 +8,10 @@
                                                                port-web1
 
 Both routers read one inventory file, and both have a netdev `port-web1`: whose link is up has the host. The host is configured once, with
-fe80::1 and 203.0.113.1 as its gateways. It does not see its own link go, as a VM does not that is moved while it runs, and goes on sending
-to the gateway's MAC that it knows for up to a minute: so `port-web1` has the same one on both routers, as libvirt gives a VM's tap on
-every hypervisor.
+fe80::1 and 203.0.113.1 as its gateways. Each router hears through the upstream what the other announces.
+
+The host does not see its own link go, as a VM does not that is moved while it runs, and goes on sending to the gateway's MAC that it knows
+for up to a minute: so `port-web1` has the same one on both routers, as libvirt gives a VM's tap on every hypervisor.
 """
 
 import fcntl
@@ -38,10 +39,11 @@ _REQUEST = struct.Struct("16sH14x")
 
 
 class Pair(Network):
-    """Two routers, one host, nothing plugged in yet."""
+    """Two routers, one host, nothing plugged in yet. `bird` is the upstream's configuration, where that is not the lab's own."""
 
-    def __init__(self, prefix: str = "l3pair") -> None:
+    def __init__(self, prefix: str = "l3pair", bird: str = "") -> None:
         super().__init__(prefix)
+        self._bird = bird or bird_config({name: ipv6 for name, (ipv6, _) in ADDRESSES.items()})
         self.by_name: Mapping[str, Router] = {name: Router(f"{prefix}-{name}", self.run_dir / name) for name in ADDRESSES}
         self.host, self.patch = Namespace(f"{prefix}-{HOST.name}"), Namespace(f"{prefix}-patch")
 
@@ -62,8 +64,8 @@ class Pair(Network):
         shared.write_text(inventory([record(HOST)]))
         for name, router in self.by_name.items():
             ipv6, ipv4 = ADDRESSES[name]
-            router.prepare(config(router.run_dir, router=name, ipv6=ipv6, ipv4=ipv4, inventory_file=str(shared)))
-        self.upstream.write_config(bird_config({name: ipv6 for name, (ipv6, _) in ADDRESSES.items()}))
+            router.prepare(config(router.run_dir, router=name, ipv6=ipv6, ipv4=ipv4, inventory_file=str(shared), hear=True))
+        self.upstream.write_config(self._bird)
         self.upstream.ip(f"addr add {UPSTREAM4}/32 dev lo")
         for name, router in self.by_name.items():
             cable_uplink(router, self.upstream, UPLINKS[name], *ADDRESSES[name])

@@ -319,9 +319,54 @@ def test_a_second_relay_of_one_exabgp_asks_it_what_it_holds(bench: Bench) -> Non
         f"{PEER} 64512     0:00:03 established           0          2",
         "2001:db8:ffff::3 64512        down idle                  0          0", "done",
     )  # fmt: skip
-    assert agent.hear(4) == [
+    assert bench.exabgp.hear() == ["show adj-rib in extensive"]
+    bench.exabgp.say(f"{row} 2001:db8:12::/64 next-hop 2001:db8:ffff::3 origin igp as-path [ 65000 65010 ]", f"{row} truncated", "done")
+    assert agent.hear(5) == [
         f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}",
         f"peer {PEER} up",
         "peer 2001:db8:ffff::3 down",
+        f"heard {PEER} announce 2001:db8:12::/64 2001:db8:ffff::3",
         "ready",
     ]
+
+
+def update(announce: dict[str, object], peer: str = PEER) -> str:
+    said = {"update": {"attribute": {"origin": "igp"}, "announce": announce}}
+    return json.dumps({"type": "update", "neighbor": {"address": {"peer": peer}, "direction": "receive", "message": said}})
+
+
+def test_what_peers_say_is_told_and_remembered_until_their_session_ends(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    told = f"heard {PEER} announce 2001:db8:11::/64 2001:db8:ffff::3"
+    bench.exabgp.say(event("up"), update({"ipv6 unicast": {"2001:db8:ffff::3": [{"nlri": "2001:db8:11::/64"}]}}))
+    assert agent.hear(2) == [f"peer {PEER} up", told]
+    bench.hang_up()
+    agent = bench.connect()
+    assert agent.hear(3) == [f"peer {PEER} up", told, "ready"]
+    bench.exabgp.say(event("down"))
+    assert agent.hear() == [f"peer {PEER} down"]
+    bench.hang_up()
+    assert bench.connect().hear(2) == [f"peer {PEER} down", "ready"]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        update({"ipv6 unicast": "?"}),
+        update({"ipv6 unicast": {"null": [{}]}}),
+        update({"ipv6 unicast": {"::1": [{"nlri": "x\nready"}]}}),
+        update({}).replace("{}", "[" * 100_000),
+        update({}).replace('"neighbor"', '"neighbour"'),
+        '{"neighbor": {"address": {"peer": "::1"}, "message": {"eor": {}}}}',
+        '{"neighbor": {"address": {"peer": "::1"}, "message": 7}}',
+    ],
+    ids=range(7),
+)
+def test_nonsense_from_a_peer_changes_nothing(bench: Bench, nonsense: str) -> None:
+    agent = bench.connect()
+    agent.hear()
+    said = threading.Thread(target=lambda: bench.exabgp.say(nonsense, event("up")))
+    said.start()
+    assert agent.hear() == [f"peer {PEER} up"]
+    said.join()
