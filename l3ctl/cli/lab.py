@@ -9,6 +9,7 @@ import click
 from l3ctl.cli.options import print_json, with_json
 from l3ctl.errors import LabFailed
 from l3ctl.lab.customers import CUSTOMERS
+from l3ctl.lab.pair import HOST, Pair
 from l3ctl.lab.programs import PROGRAM
 from l3ctl.lab.topology import Lab
 
@@ -52,10 +53,11 @@ def up(prefix: str, as_json_text: bool) -> None:
 @command.command("down")
 @_with_prefix("l3")
 def down(prefix: str) -> None:
-    """Remove the lab, whatever state it is in."""
-    lab = Lab(prefix)
-    there = lab.exists()
-    lab.down()
+    """Remove the lab, whatever state it is in; also what an `l3ctl lab migrate` left that was killed."""
+    labs = (Pair(prefix), Lab(prefix))
+    there = any(lab.exists() for lab in labs)
+    for lab in labs:
+        lab.down()
     click.echo(f"removed the lab '{prefix}'" if there else f"there is no lab '{prefix}'")
 
 
@@ -90,7 +92,6 @@ def migrate(prefix: str, moves: int, as_json_text: bool) -> None:
     """Move a host between two routers under pings, and say what it costs, in a lab of its own that is removed afterwards."""
     from l3ctl.control import as_json
     from l3ctl.lab.migrate import migrate as run_moves
-    from l3ctl.lab.pair import HOST, Pair
 
     made = run_moves(Pair(prefix), moves, lambda line: click.echo(line, err=True))
     if as_json_text:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -25,3 +26,27 @@ def test_a_host_that_moves_takes_its_prefixes_along() -> None:
     assert all([one["prefix"] for one in move["passages"]] == list(PREFIXES) for move in moves)
     assert leftovers(lab) == []
     assert own_network() == before
+
+
+def test_people_are_shown_a_line_for_each_prefix_of_each_move() -> None:
+    done = subprocess.run(
+        [str(PROGRAM), "lab", "migrate", "--moves", "1", "--prefix", f"l3t{os.getpid()}n"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:4] for line in done.stdout.splitlines() if " to " in line] == [["r1", "to", "r2", prefix] for prefix in PREFIXES]
+    assert "move 1 of 1: web1 from r1 to r2" in done.stderr
+
+
+def test_one_that_was_killed_is_removed_by_lab_down() -> None:
+    lab = Pair(f"l3t{os.getpid()}o")
+    running = subprocess.Popen(
+        [str(PROGRAM), "lab", "migrate", "--prefix", lab.prefix], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 30
+    while not (lab.run_dir / "r2" / "agent.log").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    running.kill()
+    running.wait()
+    assert lab.exists()
+    subprocess.run([str(PROGRAM), "lab", "down", "--prefix", lab.prefix], check=True)
+    assert leftovers(lab) == []
