@@ -42,7 +42,7 @@ class Hearing:
             list(self._announce(words[1], words[at], words[at + 2]))
 
     def forget(self, peer: str) -> None:
-        """Its session ended: what it says next, it says from the beginning. The agent concludes the same."""
+        """Its session ended or began: what it says next, it says from the beginning. The agent concludes the same."""
         for key in [key for key in self._routes if key[0] == peer]:
             del self._routes[key]
         self._overflowing.discard(peer)

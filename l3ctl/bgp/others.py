@@ -49,7 +49,7 @@ class Others:
             self._routes.pop(prefix, None)
 
     def forget(self, peer: str) -> None:
-        """Its session ended."""
+        """Its session ended, or began."""
         for prefix in [prefix for prefix, routes in self._routes.items() if peer in routes]:
             self.withdraw(peer, prefix)
         self.overflowing.discard(peer)

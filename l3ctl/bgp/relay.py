@@ -19,7 +19,7 @@ To the agent, a line each, ASCII, over a Unix stream socket the agent listens on
     ready                          after those
     done | error                   one a command
 
-What is `heard` comes from peers that ExaBGP is configured to tell of (`hear` in l3ctl's configuration). One that is down has said nothing.
+What is `heard` comes from peers with `hear` in l3ctl's configuration, and is void when their session ends or begins.
 
 End-of-RIB is the relay's duty, because sessions also flap while no agent is there: once some agent has said `synced`, every session that
 comes up gets it, after the routes ExaBGP sends again by itself. Before that none gets it, so that a peer with graceful restart keeps what
@@ -139,8 +139,7 @@ class Relay:
         elif self.outstanding == SHOW_ROUTES:
             self.recover_route(line.split())
         elif self.outstanding == SHOW_HEARD:
-            with suppress(ValueError, IndexError):
-                self.hearing.recover(line.split())
+            self.recover_heard(line.split())
         elif self.outstanding == SHOW_PEERS:
             self.recover_peer(line.split())
 
@@ -158,7 +157,7 @@ class Relay:
             return
         if state == "up" and self.synced:
             self.own.extend(f"neighbor {peer} {command}" for command in END_OF_RIB)
-        if state == "down":
+        if state in ("up", "down"):
             self.hearing.forget(peer)
         if state == "up" or (state == "down" and self.peers.get(peer) != "down"):
             self.peers[peer] = state
@@ -187,6 +186,12 @@ class Relay:
         """A row `ADDRESS AS SINCE established SENT RECEIVED`, or `ADDRESS AS down STATE SENT RECEIVED`."""
         if len(words) == 6 and words[1].isdigit():
             self.peers[words[0]] = "up" if words[3] == "established" else "down"
+
+    def recover_heard(self, words: list[str]) -> None:
+        """A row as `recover_route` reads, with any attributes. Of a peer that is down, ExaBGP still has what it said before."""
+        with suppress(ValueError, IndexError):
+            if self.peers.get(words[1]) == "up":
+                self.hearing.recover(words)
 
     # the agent's side
 

@@ -192,10 +192,9 @@ class Speaker:
                 self._ledger.adopt(peer, prefix, attributes)
             case ["peer", address, ("up" | "down") as state]:
                 self._peers[address] = state
+                self._others.forget(address)
                 if state == "up":
                     self._ledger.retry(address)
-                else:
-                    self._others.forget(address)
             case ["heard", peer, "announce", route] if route.count(" ") == 1:
                 self._others.announce(peer, *route.split(" "))
             case ["heard", peer, "withdraw", prefix]:

@@ -62,7 +62,8 @@ class Network(ABC):
     def wait(self, what: str, reached: Callable[[], bool], seconds: float) -> float:
         """As `programs.waited`."""
         inhabited: list[Inhabited] = [*self.routers(), self.upstream]
-        return waited(what, reached, seconds, {one.run_dir: one for one in inhabited}.values())
+        by_folder = {one.run_dir: one for one in inhabited}  # each log once, where two share a folder
+        return waited(what, reached, seconds, by_folder.values())
 
     def down(self) -> None:
         """Remove all of it, whatever state it is in."""

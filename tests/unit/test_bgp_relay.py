@@ -320,7 +320,8 @@ def test_a_second_relay_of_one_exabgp_asks_it_what_it_holds(bench: Bench) -> Non
         "2001:db8:ffff::3 64512        down idle                  0          0", "done",
     )  # fmt: skip
     assert bench.exabgp.hear() == ["show adj-rib in extensive"]
-    bench.exabgp.say(f"{row} 2001:db8:12::/64 next-hop 2001:db8:ffff::3 origin igp as-path [ 65000 65010 ]", f"{row} truncated", "done")
+    said = "2001:db8:12::/64 next-hop 2001:db8:ffff::3 origin igp as-path [ 65000 65010 ]"
+    bench.exabgp.say(f"{row} {said}", f"{row} truncated", f"{row} {said}".replace(PEER, "2001:db8:ffff::3"), "done")
     assert agent.hear(5) == [
         f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}",
         f"peer {PEER} up",
@@ -344,10 +345,12 @@ def test_what_peers_say_is_told_and_remembered_until_their_session_ends(bench: B
     bench.hang_up()
     agent = bench.connect()
     assert agent.hear(3) == [f"peer {PEER} up", told, "ready"]
-    bench.exabgp.say(event("down"))
-    assert agent.hear() == [f"peer {PEER} down"]
-    bench.hang_up()
-    assert bench.connect().hear(2) == [f"peer {PEER} down", "ready"]
+    for state in ("up", "down"):
+        bench.exabgp.say(event(state))
+        assert agent.hear() == [f"peer {PEER} {state}"]
+        bench.hang_up()
+        agent = bench.connect()
+        assert agent.hear(2) == [f"peer {PEER} {state}", "ready"], "a session that ends or begins makes void what was said"
 
 
 @pytest.mark.parametrize(
