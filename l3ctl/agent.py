@@ -26,7 +26,7 @@ from l3ctl.model import Announcement, Change, NextHop
 from l3ctl.router import Made, Router
 from l3ctl.silence import Silence
 from l3ctl.site import Site, load_site_apart
-from l3ctl.status import status
+from l3ctl.status import Apart, status
 from l3ctl.urgent import urgent
 from l3ctl.violations import Violations
 from l3ctl.xdp.filter import Filter
@@ -120,6 +120,7 @@ class Agent:
     def _tick(self, now: float) -> None:
         if self._speaker is not None:
             self._speaker.tick(now)
+            self._violations.duplicates(self._speaker.duplicates(), self._billing)
         released = self._silence.released(now)
         if now >= self._next_pass:
             self._full_pass()
@@ -134,7 +135,8 @@ class Agent:
         try:
             for line in self._violations.tick():
                 if not line.evidence.quiet:
-                    event("violation", port=line.evidence.port, reason=line.evidence.reason, frames=line.count, text=line.evidence.text)
+                    said, frames = line.evidence, line.count if line.frame else None
+                    event("violation", port=said.port, reason=said.reason, frames=frames, text=said.text)
         except L3ctlError as error:
             self._stumble(error)
 
@@ -256,7 +258,8 @@ class Agent:
         match asked.get("command"):
             case "status":
                 me: dict[str, object] = {"pid": os.getpid(), "since": self._started, "version": __version__}
-                return status(self._router, self._failures.as_json(), me, self._silence.seconds_left())
+                apart = Apart(self._silence.seconds_left(), self._violations.lasting())
+                return status(self._router, self._failures.as_json(), me, apart)
             case "plan":
                 return {"changes": as_json([*self._planned(asked.get("site")), *self._router.unheard()])}
             case "apply":

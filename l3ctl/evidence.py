@@ -12,7 +12,7 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import NamedTuple
 
-from l3ctl.model import Address, Port, format_lladdr
+from l3ctl.model import Address, Port, Prefix, format_lladdr
 
 THE_GATEWAY = "the gateway"
 LONGEST = 199
@@ -75,7 +75,7 @@ class Billing:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One dropped frame. What could not be read of it is None, or an empty `lladdr`, its Ethernet source.
+    """One dropped frame, or one duplicate. What could not be read of it is None, or an empty `lladdr`, its Ethernet source.
 
     `vlan_id` is the outermost tag's that is not a priority tag; `claimed` the address, prefix or MAC that the frame claims or asks for;
     `billed` the name of the port that is billed to, `THE_GATEWAY`, or None for nobody. `quiet` is what a healthy host does at boot or by
@@ -297,3 +297,11 @@ def explain(port: Port | None, reason: str, frame: bytes, billing: Billing) -> E
     text = f"port {case.name} {found.words}"
     text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
     return Evidence(case.name, reason, case.lladdr, case.vlan_id, found.claimed, found.billed, quiet, text)
+
+
+def duplicate(prefix: Prefix, next_hop: str, peer: str, billing: Billing) -> Evidence:
+    """A prefix of ours that somebody else announces too, as a peer says; one that passes routes on as its own does not say who."""
+    owner = billing.owner(prefix.network_address) or "-"
+    who = "elsewhere" if next_hop == peer else f"by {next_hop}"
+    text = f"port {owner}'s {prefix} is announced {who} too (heard from {peer})"
+    return Evidence(owner, "duplicate", "", None, str(prefix), owner, False, text)

@@ -236,6 +236,8 @@ class Peer:
     """holds the key that signs the session's segments (RFC 2385)"""
     ttl_security: bool = False
     """refuse what was not sent on the link itself (RFC 5082)"""
+    hear: bool = False
+    """whether what the peer announces is listened to, for prefixes that are announced here too"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """What `l3ctl status` says of a router: every port by link, entries, filter and announcement, from a fresh look at each backend."""
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from l3ctl.control import Answer
 from l3ctl.diff import diff
@@ -12,13 +12,19 @@ ANSWERS = ("arp-answer", "ns-answer")
 """what the filter counts and nobody was refused"""
 
 
-def status(
-    router: Router,
-    failures: Sequence[dict[str, object]],
-    agent: dict[str, object] | None,
-    held_down: Mapping[str, float] = MappingProxyType({}),
-) -> Answer:
-    """All of it, as plain JSON. `agent` is None when a command looks for itself; `held_down` says for how many seconds a port yet is."""
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """What only a running agent knows."""
+
+    held_down: Mapping[str, float] = field(default_factory=dict)
+    """port -> seconds it is not announced yet, as its link flaps"""
+    duplicates: Sequence[str] = ()
+    """prefixes that are announced elsewhere too, in words"""
+
+
+def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: "Apart | None" = None) -> Answer:
+    """All of it, as plain JSON. `agent` and `apart` are None when a command looks for itself."""
+    apart = apart or Apart()
     links = router.kernel.links()
     held = router.speaker.held() if router.speaker is not None else None
     announced = None if held is None else {one.prefix for one in held}
@@ -39,7 +45,7 @@ def status(
                 "filter": state.policy.mode if state.policy is not None and state.policy.guard else None,
                 "prefixes": [str(prefix) for prefix in prefixes],
                 "announced": None if announced is None else sorted(str(prefix) for prefix in prefixes if prefix in announced),
-                "held_down": round(held_down[name], 1) if name in held_down else None,
+                "held_down": round(apart.held_down[name], 1) if name in apart.held_down else None,
                 "in_sync": name not in unheard and not diff(name, state, want if router.speaker else _silent(want)),
                 "counters": counters.get(name, {}),
             }
@@ -48,6 +54,8 @@ def status(
         "ports": [told[name] for name in sorted(told)],
         "bgp": {**router.speaker.status(), "drained": router.drained} if router.speaker is not None else None,
         "failed": list(failures),
+        "duplicates": list(apart.duplicates),
+        "unheard": router.speaker.unheard() if router.speaker is not None else [],
         "foreign": list(router.present.foreign),
     }
 

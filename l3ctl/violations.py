@@ -1,16 +1,21 @@
-"""What customers were refused, as a list that stays short: of each port and reason the latest evidence, and how many frames it stands for.
+"""What is not as billed, as a list that stays short: what customers were refused, and what is announced elsewhere too.
 
-The filter's counters are exact and its samples few; a line of this list is a sample together with what its counter grew by. A flood makes
-one line at its beginning and one each `AGAIN` seconds, however many frames it is of and from however many ports: beyond `LINES` a second
-lines wait their turn, and lose nothing by it but time.
+Of what was refused, it has of each port and reason the latest evidence, and how many frames it stands for. The filter's counters are exact
+and its samples few; a line of this list is a sample together with what its counter grew by. A flood makes one line at its beginning and one
+each `AGAIN` seconds, however many frames it is of and from however many ports: beyond `LINES` a second lines wait their turn, and lose
+nothing by it but time.
+
+What is announced elsewhere too is no frame, but lasts: it makes one line when it begins, and one each `AGAIN` seconds until it ends.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_network
 
-from l3ctl.evidence import Billing, Evidence, explain
+from l3ctl.bgp.others import Duplicate
+from l3ctl.evidence import Billing, Evidence, duplicate, explain
 from l3ctl.model import Port
 from l3ctl.xdp.filter import Filter
 
@@ -18,6 +23,8 @@ AGAIN = 10.0
 """seconds between two lines of one port and reason"""
 LINES = 20
 """lines a second, on average"""
+LASTING_LINES = 5
+"""the same, of what lasts: however much that is, it leaves room for the rest"""
 KEPT = 1000
 """lines remembered, and as many of what is no attack"""
 REFILLS = 200
@@ -28,7 +35,10 @@ Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A line: `count` frames since the last one of this port and reason, of which `evidence` is one. `frame` is that one's beginning."""
+    """A line: `count` frames since the last one of this port and reason, of which `evidence` is one. `frame` is that one's beginning.
+
+    Of what is no frame, `count` is 1 and `frame` empty.
+    """
 
     sequence: int
     at: float
@@ -61,7 +71,12 @@ class Violations:
         self._lines: dict[bool, deque[Violation]] = {False: deque(maxlen=KEPT), True: deque(maxlen=KEPT)}
         self._sequence = 0
         self._sampled: dict[Key, None] = {}
+        self._duplicates: tuple[list[Duplicate], Billing | None] = [], None
+        self._lasting: dict[Evidence, None] = {}
+        self._lasting_due: dict[Evidence, float] = {}
+        """when each may be told again, also if it ended meanwhile"""
         self._allowance, self._refills, self._since = float(LINES), float(REFILLS), clock()
+        self._lasting_allowance = float(LASTING_LINES)
 
     def fileno(self) -> int:
         """For a selector: there are samples to read."""
@@ -80,13 +95,25 @@ class Violations:
             elif known.evidence.quiet or not evidence.quiet:  # an attack is not to be hidden by what a healthy host does
                 known.evidence, known.frame = evidence, sample.frame
 
+    def duplicates(self, found: list[Duplicate], billing: Billing) -> None:
+        """These are announced elsewhere too, and nothing else is."""
+        if (found, billing) != self._duplicates:
+            self._duplicates = found, billing
+            self._lasting = dict.fromkeys(duplicate(ip_network(one.prefix), one.next_hop, one.peer, billing) for one in found)
+
+    def lasting(self) -> list[str]:
+        """In words, what lasts now."""
+        return [one.text for one in self._lasting]
+
     def tick(self) -> Iterator[Violation]:
         """What is to be told now, several times a second; and let new samples be taken of what was read."""
         now = self._clock()
         passed, self._since = now - self._since, now
         self._allowance = min(self._allowance + passed * LINES, LINES)
         self._refills = min(self._refills + passed * REFILLS, REFILLS)
+        self._lasting_allowance = min(self._lasting_allowance + passed * LASTING_LINES, LASTING_LINES)
         self._refill()
+        yield from self._tell_lasting(now)
         counted: dict[str, Mapping[str, int]] = {}
         for key, one in [item for item in self._open.items() if now >= item[1].due]:
             port, reason = key
@@ -103,10 +130,22 @@ class Violations:
             self._allowance -= 1
             self._told[key], one.due, one.was_told = count, now + AGAIN, True
             self._open[key] = self._open.pop(key)  # to the end of the queue
-            self._sequence += 1
-            line = Violation(self._sequence, time.time(), max(more, 1), one.evidence, one.frame.hex())
-            self._lines[one.evidence.quiet].append(line)
-            yield line
+            yield self._line(max(more, 1), one.evidence, one.frame)
+
+    def _tell_lasting(self, now: float) -> Iterator[Violation]:
+        due = self._lasting_due = {one: then for one, then in self._lasting_due.items() if one in self._lasting or now < then}
+        for evidence in sorted((one for one in self._lasting if due.get(one, 0.0) <= now), key=lambda one: due.get(one, 0.0)):
+            if self._lasting_allowance < 1:
+                return
+            self._lasting_allowance -= 1
+            due[evidence] = now + AGAIN
+            yield self._line(1, evidence, b"")
+
+    def _line(self, count: int, evidence: Evidence, frame: bytes) -> Violation:
+        self._sequence += 1
+        line = Violation(self._sequence, time.time(), count, evidence, frame.hex())
+        self._lines[evidence.quiet].append(line)
+        return line
 
     def _refill(self) -> None:
         granted: dict[str, list[str]] = {}

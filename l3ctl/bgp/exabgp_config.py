@@ -37,6 +37,9 @@ def _neighbor(settings: BgpSettings, peer: Peer) -> str:
     password = f"    md5-password '{_password(peer.password_file)}';\n" if peer.password_file else ""
     # Sent with a hop limit of 255 then too, as the other end asks (RFC 5082).
     ttl_security = "    incoming-ttl 255;\n" if peer.ttl_security else ""
+    remember, receive = (
+        ("    adj-rib-in true;\n", "        receive {\n            parsed;\n            update;\n        }\n") if peer.hear else ("", "")
+    )
     source_interface = f"    source-interface {peer.interface};\n" if peer.interface and peer.address.is_link_local else ""
     return f"""\
 neighbor {peer.address} {{
@@ -49,6 +52,7 @@ neighbor {peer.address} {{
 {password}\
 {ttl_security}\
     adj-rib-out true;
+{remember}\
     manual-eor true;
     capability {{
         graceful-restart {settings.restart_time};
@@ -64,6 +68,7 @@ neighbor {peer.address} {{
     api {{
         processes [ l3ctl ];
         neighbor-changes;
+{receive}\
     }}
 }}
 """

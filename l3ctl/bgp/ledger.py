@@ -10,7 +10,7 @@ all that it took before (a flush), a fraction of a second; the prefix stays as i
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, KeysView
 from ipaddress import IPv6Address, ip_network
 
 from l3ctl.bgp.lines import Command, Key, Wording
@@ -179,6 +179,10 @@ class Ledger:
     def wanted(self) -> frozenset[Announcement]:
         """The wishes of all owners."""
         return frozenset(announcement for wish in self._wishes.values() for announcement in wish)
+
+    def prefixes(self) -> KeysView[str]:
+        """The prefixes of all wishes, as text."""
+        return self._wished.keys()
 
     def held(self) -> frozenset[Announcement] | None:
         """The wishes that hold for every peer, and what any peer is told without a wish (of `UNKNOWN_HOST`). None: nobody to ask."""

@@ -3,7 +3,8 @@
 ExaBGP forgets every route when it stops, hangs when its helper does not read, and exits (every route gone) when its helper dies more than
 five times in a minute. So the helper is this small program: it lives exactly as long as ExaBGP does, always reads, and waits for an agent
 that may come, go and be upgraded behind it. Because it lives as long as ExaBGP's routes, it is also the one place that truthfully knows
-which of them ExaBGP took. It imports the standard library only, and so starts at once.
+which of them ExaBGP took. It imports the standard library only, as do the
+files beside it that are a part of it (`flush`, `hearing`, `shown`), and so starts at once.
 
 To ExaBGP it speaks ExaBGP's text API. Answers carry no number, and some overtake others: of the relay's own commands, one is outstanding at
 a time and nothing else. Those of the agent are all of one kind, which ExaBGP works off and answers in turn: of them several may be.
@@ -13,16 +14,18 @@ To the agent, a line each, ASCII, over a Unix stream socket the agent listens on
     relay to agent                                 agent to relay, only after `ready`
     held PEER PREFIX ATTRIBUTES    each route      neighbor PEER announce attributes ATTRIBUTES nlri PREFIX ...
     peer ADDRESS up|down                           neighbor PEER withdraw attributes ATTRIBUTES nlri PREFIX ...
-    ready                          after those     synced     ExaBGP now holds all that is wished
-    done | error                   one a command   flush      say when all that was taken before is sent
+    heard PEER announce PREFIX NEXT_HOP            synced     ExaBGP now holds all that is wished
+    heard PEER withdraw PREFIX                     flush      say when all that was taken before is sent
+    heard PEER more                not all is kept
+    ready                          after those
+    done | error                   one a command
     flushed
+
+What is `heard` comes from peers with `hear` in l3ctl's configuration, and is void when their session ends or begins.
 
 End-of-RIB is the relay's duty, because sessions also flap while no agent is there: once some agent has said `synced`, every session that
 comes up gets it, after the routes ExaBGP sends again by itself. Before that none gets it, so that a peer with graceful restart keeps what
 it has from before ExaBGP restarted.
-
-ExaBGP's `done` means taken, not sent. That all is sent shows in the number of messages it says it has sent to its peers, which grows with
-each turn of its loop for as long as there is something to send. A flush is over when that number stands still.
 """
 
 import math
@@ -36,7 +39,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from l3ctl.bgp.shown import route_in, session_in, state_in
+from l3ctl.bgp.flush import Flush
+from l3ctl.bgp.hearing import Hearing
+from l3ctl.bgp.shown import event_in, route_in, session_in, told_in
 
 LINE_LIMIT = 64 * 1024
 """bytes of one line from the agent; ExaBGP kills a helper that sends it 1 MiB without a newline"""
@@ -44,9 +49,8 @@ BACKLOG_LIMIT = 16 * 1024 * 1024
 """bytes an agent may leave unread before it is dropped; 10,000 held routes are 0.7 MB"""
 RECONNECT = 0.1
 """seconds between two tries to reach an agent"""
-FLUSH_TURN = 0.05
-"""seconds between two looks at how much ExaBGP has sent, several turns of its loop"""
 SHOW_ROUTES = "show adj-rib out extensive"
+SHOW_HEARD = "show adj-rib in extensive"
 SHOW_PEERS = "show neighbor summary"
 WINDOW = 4
 """commands of an agent for which ExaBGP may owe answers: both families of a port, for two peers"""
@@ -67,15 +71,10 @@ class Relay:
         self.held: dict[tuple[str, str], str] = {}
         """(peer, prefix) -> the attributes ExaBGP holds it with"""
         self.peers: dict[str, str] = {}
-        self.sent: dict[str, str] = {}
-        """peer -> how many messages ExaBGP has sent it"""
-        self.sent_before: dict[str, str] | None = None
-        self.flushing = False
-        self.counts_from = 0.0
-        self.flush_at = math.inf
-        """when to look next at how much was sent; infinite while nobody waits for it"""
+        self.hearing = Hearing()
+        self.flush = Flush()
         self.synced = False
-        self.own: deque[str] = deque((SHOW_ROUTES, SHOW_PEERS))
+        self.own: deque[str] = deque((SHOW_ROUTES, SHOW_PEERS, SHOW_HEARD))
         """the relay's own commands still to be sent: at first, what a relay before us may have left"""
         self.outstanding: deque[tuple[str, socket.socket | None]] = deque()
         """what ExaBGP owes an answer for, and the agent that asked; None for the relay itself"""
@@ -95,7 +94,7 @@ class Relay:
                 self.advance()
                 self.watch(self.source, selectors.EVENT_READ, self.read_exabgp)
                 self.watch(self.sink, selectors.EVENT_WRITE if self.to_exabgp else 0, self.write_exabgp)
-                wake_at = min(self.flush_at, math.inf if self.agent else self.retry_at)
+                wake_at = min(self.flush.look_at, math.inf if self.agent else self.retry_at)
                 for key, _ in self.selector.select(None if wake_at == math.inf else max(0.0, wake_at - time.monotonic())):
                     key.data()
         except Gone:
@@ -137,41 +136,55 @@ class Relay:
     def heard(self, line: str) -> None:
         """One line of ExaBGP: an event, an answer, or a row of what the relay asked to be shown."""
         if line.startswith("{"):
-            if event := state_in(line):
-                self.changed(*event)
+            if event := event_in(line):
+                peer, state, message = event
+                for told in self.hearing.update(peer, message) if message else ():
+                    self.tell(told)
+                if state:
+                    self.changed(peer, state)
         elif line in ("done", "error") and self.outstanding:
             command, asked_by = self.outstanding.popleft()
             if line == "done":
                 self.remember(command)
-            if command == SHOW_PEERS:
-                self.looked_at_sent()
+            if command == SHOW_PEERS and self.flush.looked():
+                self.tell("flushed")
             if asked_by is not None and asked_by is self.agent:
                 self.tell(line)
         elif (SHOW_ROUTES, None) in self.outstanding:
             if route := route_in(line.split()):
                 peer, prefix, self.held[peer, prefix] = route
-        elif (SHOW_PEERS, None) in self.outstanding and (session := session_in(line.split())):
-            peer, self.peers[peer], self.sent[peer] = session
+        elif (SHOW_PEERS, None) in self.outstanding:
+            if session := session_in(line.split()):
+                peer, self.peers[peer], self.flush.sent[peer] = session
+        elif (SHOW_HEARD, None) in self.outstanding:
+            self.recover_heard(line.split())
 
     def changed(self, peer: str, state: str) -> None:
         """Keep what a session's state changed to, and finish its graceful restart."""
         if state == "up" and self.synced:
             self.own.extend(f"neighbor {peer} {command}" for command in END_OF_RIB)
+        if state in ("up", "down"):
+            self.hearing.forget(peer)
         if state == "up" or (state == "down" and self.peers.get(peer) != "down"):
             self.peers[peer] = state
             self.tell(f"peer {peer} {state}")
 
     def remember(self, command: str) -> None:
         """What ExaBGP holds once it has taken an agent's command."""
-        words = command.split(" ")
-        if not is_ours(words):
+        if (told := told_in(command)) is None:
             return
-        peer, verb, attributes, prefixes = words[1], words[2], " ".join(words[4 : words.index("nlri")]), words[words.index("nlri") + 1 :]
+        peer, announces, attributes, prefixes = told
         for prefix in prefixes:
-            if verb == "announce":
+            if announces:
                 self.held[peer, prefix] = attributes
             else:
                 self.held.pop((peer, prefix), None)
+
+    def recover_heard(self, words: list[str]) -> None:
+        """A row of what peers said. Of a peer that is down, ExaBGP still has what it said before."""
+        with suppress(ValueError, IndexError):
+            if self.peers.get(words[1]) == "up":
+                self.hearing.recover(words)
 
     # the agent's side
 
@@ -187,7 +200,7 @@ class Relay:
             agent.close()
             return
         self.agent = agent
-        self.begin_flush()  # what another agent asked last may not be sent yet
+        self.flush.begin()  # what another agent asked last may not be sent yet
 
     def drop(self, why: str) -> None:
         """Let this agent go; what it sent and was not yet asked of ExaBGP is void, the line it died in above all."""
@@ -195,7 +208,7 @@ class Relay:
         self.watch(self.agent, 0, self.serve_agent)
         self.agent.close()
         self.agent, self.greeted = None, False
-        self.flushing, self.flush_at = False, math.inf
+        self.flush.give_up()
         self.from_agent.clear()
         self.to_agent.clear()
         if why:
@@ -230,14 +243,14 @@ class Relay:
 
     def advance(self) -> None:
         """Do what may be done: own commands first, then greet a new agent, then its commands."""
-        if time.monotonic() >= self.flush_at:
-            self.flush_at = math.inf
+        if time.monotonic() >= self.flush.look_at:
+            self.flush.look_at = math.inf
             self.own.append(SHOW_PEERS)
         while not self.outstanding or self.has_room():
             if self.own:
                 self.ask(self.own.popleft(), None)
             elif self.agent and not self.greeted:
-                if self.flushing:
+                if self.flush.goes_on:
                     break
                 self.greet()
             elif self.agent and b"\n" in self.from_agent:
@@ -264,24 +277,9 @@ class Relay:
             self.tell(f"held {peer} {prefix} {attributes}")
         for peer, state in self.peers.items():
             self.tell(f"peer {peer} {state}")
+        for line in self.hearing.lines():
+            self.tell(line)
         self.tell("ready")
-
-    def begin_flush(self) -> None:
-        """Look how much ExaBGP has sent, until that stands still."""
-        self.flushing, self.sent_before, self.counts_from = True, None, 0.0
-        self.own.append(SHOW_PEERS)
-
-    def looked_at_sent(self) -> None:
-        """ExaBGP has said how much it has sent."""
-        now = time.monotonic()
-        if not self.flushing or now < self.counts_from:  # asked for something else, too soon after the last look
-            return
-        self.flushing = self.sent != self.sent_before
-        if self.flushing:
-            self.sent_before = dict(self.sent)
-            self.counts_from = self.flush_at = now + FLUSH_TURN
-        else:
-            self.tell("flushed")
 
     def obey(self, line: str) -> None:
         """One line of the agent. What the relay could not account for is never passed on."""
@@ -289,8 +287,8 @@ class Relay:
             self.own.extend(() if self.synced else END_OF_RIB)
             self.synced = True
         elif line == "flush":
-            self.begin_flush()
-        elif is_ours(line.split(" ")) and line.isprintable():
+            self.flush.begin()
+        elif told_in(line) and line.isprintable():
             self.ask(line, self.agent)
         else:
             self.drop(f"not a line of the protocol: {line[:80]!r}")
@@ -299,11 +297,6 @@ class Relay:
         """One command for ExaBGP."""
         self.outstanding.append((command, asked_by))
         self.to_exabgp += command.encode() + b"\n"
-
-
-def is_ours(words: list[str]) -> bool:
-    """Whether this is `neighbor PEER announce|withdraw attributes ... nlri PREFIX ...`."""
-    return words[0] == "neighbor" and words[2:3] in (["announce"], ["withdraw"]) and words[3:4] == ["attributes"] and "nlri" in words[5:-1]
 
 
 def run(socket_path: str) -> int:

@@ -1,8 +1,9 @@
-"""What ExaBGP writes to its helper, line by line. Pure, standard library only; nothing here fails on a line it does not know."""
+"""What ExaBGP and its helper write to each other, line by line. Pure, standard library only; no line is too strange for it."""
 
 import json
 import re
 from contextlib import suppress
+from typing import Any
 
 _OUR_ATTRIBUTES = re.compile(
     r"next-hop \S+ med \d+( local-preference \d+)?( community (\[ [^]]+ \]|[^[ ]+))?( large-community (\[ [^]]+ \]|[^[ ]+))?"
@@ -10,12 +11,15 @@ _OUR_ATTRIBUTES = re.compile(
 """of an announcement of l3ctl's, as ExaBGP shows them"""
 
 
-def state_in(line: str) -> tuple[str, str] | None:
-    """The peer and the state that its session changed to, of an event in JSON."""
+def event_in(line: str) -> tuple[str, str, Any] | None:
+    """Of an event in JSON the peer, and the state that its session changed to or the message that it sent: the other is empty.
+
+    The peer's own words are in it, and may have any form.
+    """
     try:
         neighbor = json.loads(line)["neighbor"]
-        return str(neighbor["address"]["peer"]), str(neighbor["state"])
-    except (ValueError, KeyError, TypeError):
+        return str(neighbor["address"]["peer"]), str(neighbor.get("state", "")), neighbor.get("message")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -37,3 +41,12 @@ def session_in(words: list[str]) -> tuple[str, str, str] | None:
     if len(words) == 6 and words[1].isdigit():
         return words[0], "up" if words[3] == "established" else "down", words[4]
     return None
+
+
+def told_in(command: str) -> tuple[str, bool, str, list[str]] | None:
+    """Peer, whether it announces, attributes and prefixes of `neighbor PEER announce|withdraw attributes ... nlri PREFIX ...`."""
+    words = command.split(" ")
+    if words[0] != "neighbor" or words[2:4] not in (["announce", "attributes"], ["withdraw", "attributes"]) or "nlri" not in words[5:-1]:
+        return None
+    at = words.index("nlri")
+    return words[1], words[2] == "announce", " ".join(words[4:at]), words[at + 1 :]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from l3ctl.bgp.ledger import Ledger
 from l3ctl.bgp.lines import Command
+from l3ctl.bgp.others import Duplicate, Others
 from l3ctl.bgp.user import ids_of
 from l3ctl.errors import MissingRequirement
 from l3ctl.model import Announcement, BgpSettings, Peer
@@ -43,6 +44,8 @@ class Speaker:
         self._settings = settings
         self._callers = {0}
         self._ledger = Ledger(settings)
+        self._others = Others(settings)
+        self._duplicates: list[Duplicate] = []
         self._peers = {str(peer.address): "unknown" for peer in settings.peers}
         self._listener: socket.socket | None = None
         self._relay: socket.socket | None = None
@@ -129,6 +132,14 @@ class Speaker:
         """What ExaBGP answered `error` to; each is asked again only when its wish changes, its peer comes up or ExaBGP restarts."""
         return self._ledger.refused()
 
+    def duplicates(self) -> list[Duplicate]:
+        """Prefixes of ours that somebody else announces too, and not only while a host moves. As of the last `tick`."""
+        return self._duplicates
+
+    def unheard(self) -> list[str]:
+        """Peers that say more than the relay keeps: duplicates in the rest go unseen."""
+        return sorted(self._others.overflowing)
+
     def status(self) -> dict[str, object]:
         """For people and metrics; `queued` counts each peer, `held` and `wanted` do not."""
         held = self._ledger.held()
@@ -144,8 +155,9 @@ class Speaker:
     def tick(self, now: float) -> None:
         """About once a second, with `time.monotonic()`: give up on a relay that does not answer; the next one tells the truth again.
 
-        When there is nothing else to do, see what ExaBGP took off to its peers.
+        When there is nothing else to do, see what ExaBGP took off to its peers. And look for duplicates.
         """
+        self._duplicates = self._others.lasting(self._ledger.prefixes(), now)
         if self._ledger.awaits_answer() and now - self._asked_at > ANSWER_TIMEOUT:
             self._disconnect()
         elif self._ledger.flush():
@@ -169,6 +181,7 @@ class Speaker:
 
     def _disconnect(self) -> None:
         self._ledger.disconnected()
+        self._others.clear()
         self._peers = dict.fromkeys(self._peers, "unknown")
         self._told_synced = self._waits_to_write = False
         self._incoming.clear()
@@ -207,10 +220,17 @@ class Speaker:
                 self._ledger.adopt(peer, prefix, attributes)
             case ["peer", address, ("up" | "down") as state]:
                 self._peers[address] = state
+                self._others.forget(address)
                 if state == "up":
                     self._ledger.retry(address)
             case ["flushed"]:
                 self._ledger.flushed()
+            case ["heard", peer, "announce", route] if route.count(" ") == 1:
+                self._others.announce(peer, *route.split(" "))
+            case ["heard", peer, "withdraw", prefix]:
+                self._others.withdraw(peer, prefix)
+            case ["heard", peer, "more"]:
+                self._others.overflowing.add(peer)
             case ["ready"]:
                 self._ledger.ready()
             case _:

@@ -2,14 +2,19 @@
 
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from l3ctl.cli.options import print_json, with_json
 from l3ctl.errors import LabFailed
 from l3ctl.lab.customers import CUSTOMERS
-from l3ctl.lab.topology import PROGRAM, Lab
+from l3ctl.lab.pair import HOST, Pair
+from l3ctl.lab.programs import PROGRAM
+from l3ctl.lab.topology import Lab
+
+if TYPE_CHECKING:
+    from l3ctl.lab.migrate import Move
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,10 +53,11 @@ def up(prefix: str, as_json_text: bool) -> None:
 @command.command("down")
 @_with_prefix("l3")
 def down(prefix: str) -> None:
-    """Remove the lab, whatever state it is in."""
-    lab = Lab(prefix)
-    there = lab.exists()
-    lab.down()
+    """Remove the lab, whatever state it is in; also what an `l3ctl lab migrate` left that was killed."""
+    labs = (Pair(prefix), Lab(prefix))
+    there = any(lab.exists() for lab in labs)
+    for lab in labs:
+        lab.down()
     click.echo(f"removed the lab '{prefix}'" if there else f"there is no lab '{prefix}'")
 
 
@@ -78,6 +84,22 @@ def attack(prefix: str, frames: int, as_json_text: bool) -> None:
         print_json(as_json(outcomes))
 
 
+@command.command("migrate")
+@_with_prefix("l3pair")
+@click.option("--moves", default=4, show_default=True, type=click.IntRange(1, 100), help="How often the host changes routers.")
+@with_json
+def migrate(prefix: str, moves: int, as_json_text: bool) -> None:
+    """Move a host between two routers under pings, and say what it costs, in a lab of its own that is removed afterwards."""
+    from l3ctl.control import as_json
+    from l3ctl.lab.migrate import migrate as run_moves
+
+    made = run_moves(Pair(prefix), moves, lambda line: click.echo(line, err=True))
+    if as_json_text:
+        print_json({"host": HOST.name, "moves": as_json(made)})
+    else:
+        _show_moves(made)
+
+
 @command.command("demo")
 @_with_prefix("l3demo")
 def demo(prefix: str) -> None:
@@ -85,3 +107,23 @@ def demo(prefix: str) -> None:
     from l3ctl.lab.demo import demo as run_demo
 
     run_demo(Lab(prefix), lambda line: click.echo(f"   {line}"), lambda line: click.secho(f"\n{line}", bold=True))
+
+
+def _show_moves(moves: "list[Move]") -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=SIMPLE, padding=0)
+    for column in ("move", "prefix", "lost", "dark", "withdrawn", "announced", "installed", "both"):
+        table.add_column(column, no_wrap=True, justify="left" if column in ("move", "prefix") else "right")
+    for move in moves:
+        for one in move.passages:
+            numbers = (one.dark_ms, one.withdrawn_ms, one.announced_ms, one.installed_ms, one.overlap_ms)
+            table.add_row(f"{move.old} to {move.new}", one.prefix, str(one.lost), *(f"{ms:.0f} ms" for ms in numbers))
+    Console().print(table)
+    click.echo(
+        "lost: of pings each 2 ms; dark: until all are answered again; withdrawn, announced: at the upstream's BIRD; installed: in its"
+    )
+    click.echo("kernel; all counted from the moment the cable changed. both: how long BIRD had a route by either router.")
+    click.echo("Each move ended with the new router alone announcing the host, and reached in both families.")

@@ -52,6 +52,9 @@ def _troubles(told: dict[str, Any]) -> list[str]:
         troubles.append(f"not announced, as the link flaps: {_shortened(flapping)}")
     if told["failed"]:
         troubles.append(f"{counted(len(told['failed']), 'failure')}, listed above")
+    if told["duplicates"]:
+        troubles.append(f"{counted(len(told['duplicates']), 'prefix', 'es')} announced elsewhere too, listed above")
+    troubles += (f"{peer} says more than is kept: duplicates in the rest go unseen" for peer in told["unheard"])
     behind = [port["name"] for port in told["ports"] if not port["in_sync"]]
     if behind and told["agent"]:
         troubles.append(f"not in sync: {_shortened(behind)}; `l3ctl plan` says how")
@@ -109,5 +112,7 @@ def _show(router: str, told: dict[str, Any]) -> None:
     for failure in told["failed"]:
         where = "" if failure["port"] == ORPHAN else f"[red]port {failure['port']}[/]: "
         console.print(f"{where}[red]cannot[/] {failure['change']}: {failure['reason']}", soft_wrap=True)
+    for duplicate in told["duplicates"]:
+        console.print(f"[red]duplicate[/]: {duplicate}", soft_wrap=True)
     for foreign in told["foreign"]:
         console.print(f"foreign, left alone: {foreign}", soft_wrap=True)

@@ -41,6 +41,7 @@ class PeerRecord(Strict):
     interface: InterfaceName | None = None
     password_file: FilePath | None = None
     ttl_security: StrictBool = False
+    hear: StrictBool = False
 
     @model_validator(mode="after")
     def _session(self) -> Self:
@@ -97,7 +98,16 @@ class PeerRecord(Strict):
                 next_hop = self.local_address
             case IPv6Address() as address:
                 next_hop = address
-        return model.Peer(self.address, self.remote_as, self.local_address, next_hop, self.interface, self.password_file, self.ttl_security)
+        return model.Peer(
+            self.address,
+            self.remote_as,
+            self.local_address,
+            next_hop,
+            interface=self.interface,
+            password_file=self.password_file,
+            ttl_security=self.ttl_security,
+            hear=self.hear,
+        )
 
 
 def _router_id(value: object) -> IPv4Address:

@@ -1,9 +1,10 @@
 """Who is in the lab, and the files its programs read."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
+from pathlib import Path
 
 from l3ctl.model import eui64_link_local
 
@@ -45,36 +46,62 @@ CUSTOMERS = tuple(
     for name, number, arp in (("web1", 11, True), ("db1", 12, False), ("rogue", 13, True))
 )
 
-CONFIG = f"""\
-router: r1
-inventory: {{file: inventory.yaml}}
+
+def config(
+    run_dir: Path,
+    *,
+    router: str = "r1",
+    ipv6: str = ROUTER6,
+    ipv4: str = ROUTER4,
+    inventory_file: str = "inventory.yaml",
+    hear: bool = False,
+) -> str:
+    """A router's l3ctl.yaml."""
+    return f"""\
+router: {router}
+inventory: {{file: {inventory_file}}}
 gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}
 guard: {{mode: enforce, source_guard: false}}
 bgp:
-  router_id: {ROUTER4}
+  router_id: {ipv4}
   local_as: 65010
   user: {EXABGP_USER}
   damping: off                          # who plays with cables is not to wait
   peers:
-    - {{address: "{UPSTREAM6}", remote_as: 65000, local_address: "{ROUTER6}"}}
-run_dir: %s
+    - {{address: "{UPSTREAM6}", remote_as: 65000, local_address: "{ipv6}", hear: {str(hear).lower()}}}
+run_dir: {run_dir}
 """
 
-BIRD_CONFIG = f"""\
-router id {UPSTREAM4};
-protocol device {{ scan time 1; }}
-protocol kernel kernel4 {{ ipv4 {{ export all; import none; }}; }}
-protocol kernel kernel6 {{ ipv6 {{ export all; import none; }}; }}
-protocol bgp l3ctl {{
+
+def bird_config(routers: Mapping[str, str]) -> str:
+    """The upstream's: a session with each router, by name and address. Where there are several, each is told of the others' routes.
+
+    Also of one that is not the best (`secondary`, which needs sorted tables), and with the next hop that tells whose it is.
+    """
+    several = len(routers) > 1
+    export = "export where source = RTS_BGP; secondary on; next hop keep on" if several else "export none"
+    tables = "ipv4 table master4 sorted;\nipv6 table master6 sorted;\n" if several else ""
+    sessions = (
+        f"""\
+protocol bgp {name} {{
     local {UPSTREAM6} as 65000;
-    neighbor {ROUTER6} as 65010;
+    neighbor {address} as 65010;
     graceful restart on;
     connect delay time 1;
     error wait time 1, 5;
-    ipv4 {{ import all; export none; extended next hop on; }};
-    ipv6 {{ import all; export none; }};
+    ipv4 {{ import all; {export}; extended next hop on; }};
+    ipv6 {{ import all; {export}; }};
 }}
 """
+        for name, address in routers.items()
+    )
+    return f"""\
+router id {UPSTREAM4};
+{tables}\
+protocol device {{ scan time 1; }}
+protocol kernel kernel4 {{ merge paths off; ipv4 {{ export all; import none; }}; }}
+protocol kernel kernel6 {{ merge paths off; ipv6 {{ export all; import none; }}; }}
+{"".join(sessions)}"""
 
 
 def inventory(ports: Iterable[dict[str, object]]) -> str:

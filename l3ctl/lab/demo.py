@@ -12,7 +12,6 @@ from l3ctl.errors import LabFailed
 from l3ctl.lab.attacks import ATTACKS, attack
 from l3ctl.lab.customers import CUSTOMERS, ROUTER6, UPSTREAM4, UPSTREAM6
 from l3ctl.lab.machine import require_lab
-from l3ctl.lab.namespaces import run
 from l3ctl.lab.topology import Lab
 
 _FLOOD = 20_000
@@ -36,16 +35,6 @@ def _lost(summary: str) -> int:
     return sent - received
 
 
-def _kernel_routes(lab: Lab) -> dict[str, str]:
-    """The upstream kernel's routes that BIRD installed: prefix -> next hop."""
-    found = {}
-    for family in ("-4", "-6"):
-        for route in json.loads(run("ip", "-n", lab.upstream.name, family, "-j", "route", "show", "proto", "bird")):
-            prefix = route["dst"] if "/" in route["dst"] else route["dst"] + ("/32" if family == "-4" else "/128")
-            found[prefix] = (route.get("via") or {}).get("host") or route.get("gateway", "none")
-    return found
-
-
 def _plan_and_silence(lab: Lab, tell: Tell) -> None:
     changes = json.loads(lab.l3ctl("plan", "--json"))["changes"]
     _require(not changes, "the agent has nothing left to do")
@@ -61,9 +50,9 @@ def _links_up(lab: Lab, tell: Tell) -> None:
     began = time.monotonic()
     for customer in CUSTOMERS:
         lab.link_up(customer)
-    lab.wait("the announcements", lambda: set(_kernel_routes(lab)) == lab.expected_prefixes(), 20)
+    lab.wait("the announcements", lambda: set(lab.upstream.kernel_routes()) == lab.expected_prefixes(), 20)
     tell(f"in BIRD's kernel table {time.monotonic() - began:.2f} s after the first cable:")
-    for prefix, next_hop in sorted(_kernel_routes(lab).items()):
+    for prefix, next_hop in sorted(lab.upstream.kernel_routes().items()):
         tell(f"  {prefix:<20} via {next_hop}")
         _require(next_hop == ROUTER6, f"{prefix} is reached through the router")
     lab.wait("the hosts' own addresses", lab.hosts_ready, 10)
@@ -104,10 +93,10 @@ def _link_down(lab: Lab, tell: Tell) -> None:
     began = time.monotonic()
     lab.link_down(db1)
     gone = {str(db1.ipv6), f"{db1.ipv4}/32"}
-    lab.wait("the withdrawal", lambda: not gone & set(_kernel_routes(lab)), 10)
-    seconds, left = time.monotonic() - began, len(_kernel_routes(lab))
+    lab.wait("the withdrawal", lambda: not gone & set(lab.upstream.kernel_routes()), 10)
+    seconds, left = time.monotonic() - began, len(lab.upstream.kernel_routes())
     tell(f"{' and '.join(sorted(gone))} left BIRD's kernel table after {seconds:.2f} s; {left} others stay")
-    _require(set(_kernel_routes(lab)) == lab.expected_prefixes(), "the others stay")
+    _require(set(lab.upstream.kernel_routes()) == lab.expected_prefixes(), "the others stay")
 
 
 def _agent_killed(lab: Lab, tell: Tell) -> None:
@@ -126,7 +115,7 @@ def _agent_killed(lab: Lab, tell: Tell) -> None:
     status = lab.status()
     tell(f"agent {agent} killed; `l3ctl status` says: agent {'running' if status['agent'] else 'not running'}; ports stay as they were")
     _require(status["agent"] is None, "the agent is dead")
-    _require(set(_kernel_routes(lab)) == lab.expected_prefixes(), "announcements stand without the agent")
+    _require(set(lab.upstream.kernel_routes()) == lab.expected_prefixes(), "announcements stand without the agent")
     lab.start_agent()
     lab.wait("the relay", lambda: bool(lab.status()["bgp"]["relay"]), 10)
     out, _ = pinging.communicate(timeout=60)

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from ipaddress import IPv6Network
 from pathlib import Path
 
-from l3ctl.bgp.exabgp_config import environment
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import key_of, pack_dump
 from l3ctl.lab.crowd import LOOPBACK, PROGRAM, Crowd, link_local_of, lladdr_of
-from l3ctl.lab.customers import BIRD_CONFIG, ROUTER6, UPSTREAM6
+from l3ctl.lab.customers import EXABGP_USER, ROUTER6, UPSTREAM6, bird_config
 from l3ctl.lab.machine import found
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.lab.topology import prefixes_shown
+from l3ctl.lab.programs import prefixes_shown, start_exabgp
 from l3ctl.model import Host, Port
 
 UPSTREAM4 = "203.0.113.1"
@@ -156,13 +155,15 @@ class Peered(Crowd):
     def told(self) -> dict[str, object]:
         """What the configuration says: with a peer."""
         peers = [{"address": UPSTREAM6, "remote_as": 65000, "local_address": ROUTER6}]
-        return super().told() | {"bgp": {"router_id": str(LOOPBACK), "local_as": 65010, "damping": "off", "peers": peers}}
+        return super().told() | {
+            "bgp": {"router_id": str(LOOPBACK), "local_as": 65010, "damping": "off", "user": EXABGP_USER, "peers": peers}
+        }
 
     def start(self) -> None:
         """Start everything; `settles` tells when it works."""
         self.write_files()
-        (self.run_dir / "bird.conf").write_text(BIRD_CONFIG)
-        (self.run_dir / "exabgp.conf").write_text(self.l3ctl("exabgp-config"))
+        (self.run_dir / "bird.conf").write_text(bird_config({"l3ctl": ROUTER6}))
+        self.l3ctl("exabgp-config", "--output", str(self.run_dir / "exabgp.conf"))
         self.services["bird"] = Service(self._start_bird)
         self.services["agent"] = Service(self._start_agent)
         self.services["exabgp"] = Service(self._start_exabgp)
@@ -172,8 +173,7 @@ class Peered(Crowd):
         return self.agent
 
     def _start_exabgp(self) -> "subprocess.Popen[bytes]":
-        exabgp = [str(PROGRAM.with_name("exabgp")), "server", str(self.run_dir / "exabgp.conf")]
-        return self.router.start(exabgp, self.run_dir / "exabgp.log", environment(None))
+        return start_exabgp(self.router, self.run_dir / "exabgp.conf", self.run_dir / "exabgp.log")
 
     def _start_bird(self) -> "subprocess.Popen[bytes]":
         bird = [found("bird"), "-f", "-c", str(self.run_dir / "bird.conf"), "-s", str(self.run_dir / "bird.ctl")]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from l3ctl.lab.customers import CONFIG, CUSTOMERS, EXABGP_USER, record
+from l3ctl.lab.customers import CUSTOMERS, EXABGP_USER, record
 from l3ctl.lab.topology import PROGRAM, Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -25,7 +25,10 @@ FLAPS = 3
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     """One for all these tests, each of which leaves it with every link up and everything announced."""
-    one = Lab(f"l3t{os.getpid()}p", CONFIG.replace("damping: off", f"damping: {{flaps: {FLAPS}, within: 60, hold: 3, max_hold: 3}}"))
+    one = Lab(
+        f"l3t{os.getpid()}p",
+        lambda config: config.replace("damping: off", f"damping: {{flaps: {FLAPS}, within: 60, hold: 3, max_hold: 3}}"),
+    )
     one.up()
     yield one
     one.down()
@@ -33,7 +36,7 @@ def lab() -> Iterator[Lab]:
 
 def restart_agent(lab: Lab, config: str) -> None:
     stop_agent(lab)
-    lab.write_config(config)
+    lab.config.write_text(config)
     lab.start_agent()
 
 
@@ -195,7 +198,7 @@ def test_a_port_that_flaps_is_held_down_alone_and_comes_back_when_it_is_quiet(la
 
 
 def test_what_is_covered_at_home_is_announced_by_its_cover_alone(lab: Lab) -> None:
-    config = lab.config.read_text().replace(str(lab.run_dir), "%s")
+    config = lab.config.read_text()
     restart_agent(lab, config.replace("  peers:\n", "  covers: ['2001:db8:11::/48', '203.0.113.10/31']\n  peers:\n"))
     wait_for(lab, EVERYBODY - {str(WEB1.ipv6), f"{WEB1.ipv4}/32"} | {"2001:db8:11::/48", "203.0.113.10/31"})
     assert "2001:db8:11::/48 " in lab.router.run("ip", "-6", "route", "show", "type", "blackhole")
@@ -210,7 +213,7 @@ def test_what_is_covered_at_home_is_announced_by_its_cover_alone(lab: Lab) -> No
 def test_a_password_and_ttl_security_guard_the_session(lab: Lab) -> None:
     secret = lab.etc / "secret"
     secret.write_text("sesame#1\n")
-    config = lab.config.read_text().replace(str(lab.run_dir), "%s")
+    config = lab.config.read_text()
     guarded = config.replace("local_address:", "password_file: secret, ttl_security: true, local_address:")
     exabgp = exabgp_pid(lab)
     restart_agent(lab, guarded)

@@ -1,6 +1,5 @@
 """The main job, end to end, in the lab that `l3ctl lab up` builds: a real agent, ExaBGP, BIRD and the filter on real links."""
 
-import contextlib
 import json
 import os
 import random
@@ -11,15 +10,16 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from l3ctl.lab.attacks import ATTACKS, attack, send
 from l3ctl.lab.customers import CUSTOMERS, GATEWAY6, UPSTREAM4, UPSTREAM6, Customer, record
 from l3ctl.lab.frames import arp, ethernet, icmpv6, ipv6
-from l3ctl.lab.topology import PROGRAM, Lab
+from l3ctl.lab.programs import PROGRAM
+from l3ctl.lab.topology import Lab
 from l3ctl.model import Mode, parse_lladdr
+from tests.netns.traces import leftovers, own_network
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -258,25 +258,6 @@ def test_a_router_that_is_released_is_as_it_was_before() -> None:
         assert one.l3ctl("agent", "--release") == "released: 0 things removed\n"
     finally:
         one.down()
-
-
-def own_network() -> str:
-    """Of the machine itself, without what flows: counters and lifetimes are left out by `ip` unless asked for."""
-    commands = (["link"], ["-4", "addr"], ["-4", "route", "show", "table", "all"], ["-6", "route", "show", "table", "all"], ["rule"])
-    return "".join(subprocess.run(["ip", *words], capture_output=True, text=True, check=True).stdout for words in commands)
-
-
-def leftovers(lab: Lab) -> list[str]:
-    """Everything of a lab that could be found on the machine."""
-    found = [one.name for one in lab.namespaces() if one.exists()]
-    found += [str(path) for path in (lab.run_dir, lab.etc) if path.exists()]
-    found += [line for line in Path("/proc/mounts").read_text().splitlines() if f"/{lab.prefix}/" in line]
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            words = (process / "cmdline").read_bytes()
-            if f"/{lab.prefix}/".encode() in words or f"--prefix\0{lab.prefix}\0".encode() in words:
-                found.append(f"process {process.name}: {words!r}")
-    return found
 
 
 @pytest.mark.parametrize("after", [0.15, 0.5, 1.0, 2.5, 4.0])

@@ -89,6 +89,14 @@ def test_the_interface_is_named_only_for_sessions_over_link_local_addresses() ->
     assert "source-interface" not in exabgp_config(settings(overall), "/bin/true")
 
 
+def test_exabgp_tells_only_of_peers_that_are_heard() -> None:
+    one, other = exabgp_config(settings(Peer(A, 64512, LOCAL, LOCAL), Peer(B, 64512, LOCAL, LOCAL, hear=True)), "/bin/true").split(
+        f"neighbor {B}"
+    )
+    assert [text in one for text in ("receive {", "adj-rib-in true;")] == [False, False]
+    assert [text in other for text in ("receive {", "adj-rib-in true;")] == [True, True]
+
+
 def taken(pending: Pending) -> list[tuple[str, str, tuple[str, ...]]]:
     return [(command.verb.value, command.peer, command.prefixes) for command in iter(pending.take, None)]
 

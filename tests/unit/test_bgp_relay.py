@@ -360,6 +360,7 @@ def test_a_new_relay_asks_exabgp_what_it_holds(bench: Bench) -> None:
     """What does not look like l3ctl's is not claimed."""
     row = f"neighbor {PEER} local-ip ::2 local-as 64512 peer-as 64512 router-id 192.0.2.1 family-allowed in-open ipv6 unicast"
     more = "local-preference 200 community [ 64512:1 no-export ] large-community 64512:1:2"
+    said = "2001:db8:12::/64 next-hop 2001:db8:ffff::3 origin igp as-path [ 65000 65010 ]"
     bench.exabgp.shown = {
         "show adj-rib out extensive": [
             f"{row} 2001:db8:11::/64 {ATTRIBUTES}", event("connected"),
@@ -372,12 +373,14 @@ def test_a_new_relay_asks_exabgp_what_it_holds(bench: Bench) -> None:
             f"{PEER} 64512     0:00:03 established           0          2",
             "2001:db8:ffff::3 64512        down idle                  0          0",
         ],
+        "show adj-rib in extensive": [f"{row} {said}", f"{row} truncated", f"{row} {said}".replace(PEER, "2001:db8:ffff::3")],
     }  # fmt: skip
-    assert bench.connect().hear(5) == [
+    assert bench.connect().hear(6) == [
         f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}",
         f"held {PEER} 2001:db8:12::/64 {ATTRIBUTES} {more}",
         f"peer {PEER} up",
         "peer 2001:db8:ffff::3 down",
+        f"heard {PEER} announce 2001:db8:12::/64 2001:db8:ffff::3",
         "ready",
     ]
 
@@ -388,11 +391,55 @@ def test_a_flush_lasts_until_exabgp_sends_no_more(bench: Bench) -> None:
     bench.exabgp.answers = False
     agent.say("flush", command("announce", "2001:db8:12::/64"))
     for asked, told in (
-        ("show neighbor summary", [10]),
         (command("announce", "2001:db8:12::/64"), []),  # not held up by it
+        ("show neighbor summary", [10]),
         ("show neighbor summary", [20]),
         ("show neighbor summary", [20]),
     ):
         assert bench.exabgp.hear() == [asked]
         bench.exabgp.say(*(f"{PEER} 64512     0:00:03 established    {sent}          2" for sent in told), "done")
     assert agent.hear(2) == ["done", "flushed"]
+
+
+def update(announce: dict[str, object], peer: str = PEER) -> str:
+    said = {"update": {"attribute": {"origin": "igp"}, "announce": announce}}
+    return json.dumps({"type": "update", "neighbor": {"address": {"peer": peer}, "direction": "receive", "message": said}})
+
+
+def test_what_peers_say_is_told_and_remembered_until_their_session_ends(bench: Bench) -> None:
+    agent = bench.connect()
+    agent.hear()
+    told = f"heard {PEER} announce 2001:db8:11::/64 2001:db8:ffff::3"
+    bench.exabgp.say(event("up"), update({"ipv6 unicast": {"2001:db8:ffff::3": [{"nlri": "2001:db8:11::/64"}]}}))
+    assert agent.hear(2) == [f"peer {PEER} up", told]
+    bench.hang_up()
+    agent = bench.connect()
+    assert agent.hear(3) == [f"peer {PEER} up", told, "ready"]
+    for state in ("up", "down"):
+        bench.exabgp.say(event(state))
+        assert agent.hear() == [f"peer {PEER} {state}"]
+        bench.hang_up()
+        agent = bench.connect()
+        assert agent.hear(2) == [f"peer {PEER} {state}", "ready"], "a session that ends or begins makes void what was said"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        update({"ipv6 unicast": "?"}),
+        update({"ipv6 unicast": {"null": [{}]}}),
+        update({"ipv6 unicast": {"::1": [{"nlri": "x\nready"}]}}),
+        update({}).replace("{}", "[" * 100_000),
+        update({}).replace('"neighbor"', '"neighbour"'),
+        '{"neighbor": {"address": {"peer": "::1"}, "message": {"eor": {}}}}',
+        '{"neighbor": {"address": {"peer": "::1"}, "message": 7}}',
+    ],
+    ids=range(7),
+)
+def test_nonsense_from_a_peer_changes_nothing(bench: Bench, nonsense: str) -> None:
+    agent = bench.connect()
+    agent.hear()
+    said = threading.Thread(target=lambda: bench.exabgp.say(nonsense, event("up")))
+    said.start()
+    assert agent.hear() == [f"peer {PEER} up"]
+    said.join()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from l3ctl.bgp.others import Duplicate
 from l3ctl.bgp.pending import BATCH
 from l3ctl.bgp.speaker import ANSWER_TIMEOUT, Speaker
 from l3ctl.errors import MissingRequirement
@@ -237,6 +238,10 @@ def test_a_newer_relay_replaces_the_older(table: Table) -> None:
         "peer",
         f"peer {PEER} sideways",
         "ready now",
+        "heard",
+        f"heard {PEER} announce 2001:db8:11::/64",
+        f"heard {PEER} announce 2001:db8:11::/64 {LOCAL} {LOCAL}",
+        f"heard {PEER} sings",
         "ready\nheld a b c",
         "é",
         "x" * 70_000,
@@ -263,6 +268,31 @@ def test_a_greeting_may_come_in_any_pieces(table: Table) -> None:
         table.turn()
     assert table.heard(relay) == ["synced"]
     assert table.speaker.held() == table.speaker.wanted()
+
+
+def test_what_is_heard_of_others_is_a_duplicate_while_it_lasts_and_somebody_tells_of_it(table: Table) -> None:
+    table.speaker.want("web1", announcements("2001:db8:11::/64", "192.0.2.11/32"))
+    others = [f"heard {PEER} announce {prefix} 2001:db8:ffff::3" for prefix in ("2001:db8:11::/64", "2001:db8:99::/64")]
+    relay = table.relay()
+    table.say(relay, *others, f"heard {PEER} more", "ready")
+    table.speaker.tick(100.0)
+    assert table.speaker.duplicates() == []
+    table.speaker.tick(101.0)
+    duplicate = Duplicate("2001:db8:11::/64", "2001:db8:ffff::3", PEER)
+    assert table.speaker.duplicates() == [duplicate]
+    assert table.speaker.unheard() == [PEER]
+    for gone in (f"heard {PEER} withdraw 2001:db8:11::/64", f"peer {PEER} down"):
+        table.say(relay, gone)
+        table.speaker.tick(102.0)
+        assert table.speaker.duplicates() == []
+        table.say(relay, *others)
+        table.speaker.tick(103.0)
+        table.speaker.tick(104.0)
+        assert table.speaker.duplicates() == [duplicate]
+    assert table.speaker.unheard() == []
+    table.relay()
+    table.speaker.tick(105.0)
+    assert table.speaker.duplicates() == [], "another relay says everything anew"
 
 
 def test_the_socket_is_for_its_owner_only_and_a_stale_one_is_replaced(tmp_path: Path) -> None:

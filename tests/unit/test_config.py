@@ -326,6 +326,12 @@ def test_the_examples_are_the_two_ends_of_one_session() -> None:
     assert f"neighbor {here.local_address} as {bgp.local_as};" in there
 
 
+def test_a_peer_is_heard_where_that_is_asked_for() -> None:
+    bgp = read(SMALLEST + BGP + '    - {address: "2001:db8::1", remote_as: 1, local_address: "2001:db8::2", hear: true}\n').bgp.settings()
+    assert bgp is not None
+    assert [peer.hear for peer in bgp.peers] == [False, True]
+
+
 def test_the_defaults_the_example_names_are_the_defaults() -> None:
     example = load_config(ROOT / "configs/l3ctl.yaml")
     smallest = read(SMALLEST)

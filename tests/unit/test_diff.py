@@ -81,7 +81,7 @@ class World:
             wish = self.wishes.setdefault(change.port, set())
             if was is not None:
                 assert isinstance(was, Announcement)
-                wish.remove(was)
+                wish.discard(was)  # unless it was withdrawn for as long as its route moves
             (wish.add if change.verb is Verb.ANNOUNCE else wish.remove)(item)
             if not wish:
                 del self.wishes[change.port]

@@ -2,14 +2,14 @@
 
 import struct
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l3ctl.evidence import LONGEST, THE_GATEWAY, Billing, explain
+from l3ctl.evidence import LONGEST, THE_GATEWAY, Billing, duplicate, explain
 from l3ctl.lab.frames import (
     HOST_LL,
     HOST_MAC,
@@ -381,3 +381,17 @@ def test_of_ten_thousand_ports_the_right_one_is_named() -> None:
             assert billing.owner(address) == f"p{number}"
     assert billing.owner(IPv6Address("2001:db8:0:2710::1")) is None
     assert billing.owner(ip_address(ip4("198.51.100.1"))) is None
+
+
+@pytest.mark.parametrize(
+    ("prefix", "next_hop", "text"),
+    [
+        ("2001:db8:11::/64", "2001:db8:ffff::3", "port web1's 2001:db8:11::/64 is announced by 2001:db8:ffff::3 too (heard from fe80::b1)"),
+        ("203.0.113.11/32", "fe80::b1", "port web1's 203.0.113.11/32 is announced elsewhere too (heard from fe80::b1)"),
+        ("2001:db8:99::/64", "::3", "port -'s 2001:db8:99::/64 is announced by ::3 too (heard from fe80::b1)"),
+    ],
+)
+def test_a_duplicate_says_whose_it_is_here_and_who_announces_it_there(prefix: str, next_hop: str, text: str) -> None:
+    billing = Billing([Port("web1", "a", "a", None, (host(WEB.lladdr, "fe80::b", "203.0.113.11", "2001:db8:11::/64"),))], [])
+    evidence = duplicate(ip_network(prefix), next_hop, "fe80::b1", billing)
+    assert (evidence.text, evidence.reason, evidence.claimed, evidence.quiet) == (text, "duplicate", prefix, False)

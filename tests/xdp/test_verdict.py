@@ -15,7 +15,7 @@ from l3ctl.config import load_config
 from l3ctl.desired import port_policy
 from l3ctl.inventory import load_inventory
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.lab.topology import PROGRAM
+from l3ctl.lab.programs import PROGRAM
 from l3ctl.model import PortPolicy
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.capture import read_capture

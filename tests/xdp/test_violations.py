@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from l3ctl.bgp.others import Duplicate
 from l3ctl.evidence import Billing
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.frames import GATEWAY6, HOST_IP4, HOST_LL, HOST_MAC, arp, ethernet, na, ra, redirect, rs
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Change, Host, Mode, Port, PortPolicy, Verb
-from l3ctl.violations import AGAIN, LINES, Violation, Violations
+from l3ctl.violations import AGAIN, LASTING_LINES, LINES, Violation, Violations
 from l3ctl.xdp.filter import Filter
 from l3ctl.xdp.libbpf import Program
 
@@ -151,3 +152,32 @@ def test_frames_of_no_port_are_told_as_nobodys(bench: Bench) -> None:
     bench.send(ethernet(na(), 0x86DD, tags=((0x8100, 77),)))
     (line,) = bench.told()
     assert (line.evidence.port, line.evidence.reason, line.evidence.vlan_id) == ("-", "unknown-port", 77)
+
+
+def test_what_lasts_is_told_when_it_begins_and_again_until_it_ends(bench: Bench) -> None:
+    found = [Duplicate("2001:db8:11::/64", "2001:db8:ffff::3", "2001:db8:ffff::1")]
+    bench.violations.duplicates(found, BILLING)
+    (line,) = bench.told()
+    said = "port web1's 2001:db8:11::/64 is announced by 2001:db8:ffff::3 too (heard from 2001:db8:ffff::1)"
+    assert (line.evidence.text, line.evidence.port, line.count, line.frame) == (said, "web1", 1, "")
+    assert bench.violations.lasting() == [said]
+    assert bench.told(AGAIN / 2) == []
+    for gone_and_back in ([], list(found)):
+        bench.violations.duplicates(gone_and_back, BILLING)
+        assert bench.told() == [], "one that flaps is told no more often"
+    assert [one.evidence.text for one in bench.told(AGAIN / 2)] == [said]
+    bench.violations.duplicates([], BILLING)
+    assert bench.told(AGAIN) == []
+    assert bench.violations.lasting() == []
+    assert [one.evidence.text for one in bench.violations.since(0, quiet=False)] == [said] * 2
+
+
+def test_however_many_last_each_has_its_turn_and_frames_are_told_meanwhile(bench: Bench) -> None:
+    found = [Duplicate(f"2001:db8:{number:x}::/64", "2001:db8:ffff::3", "2001:db8:ffff::1") for number in range(1, 201)]
+    bench.violations.duplicates(found, BILLING)
+    bench.send(STOLEN)
+    told = bench.told()
+    assert [line.evidence.reason for line in told] == [*["duplicate"] * LASTING_LINES, "arp-ip-spoof"]
+    for _ in range(200 // LASTING_LINES - 1):
+        told += bench.told(1.0)
+    assert {line.evidence.claimed for line in told if line.evidence.reason == "duplicate"} == {one.prefix for one in found}

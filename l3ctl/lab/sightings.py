@@ -1,0 +1,97 @@
+"""What the upstream knows from moment to moment: who announces a host's prefixes at BIRD, and which way its kernel sends them.
+
+Polled every few milliseconds over BIRD's control socket and from /proc, without starting a program for a look.
+"""
+
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from l3ctl.lab.customers import Customer
+from l3ctl.lab.programs import Upstream
+
+_EVERY = 0.003
+"""seconds between two looks, beside what a look takes"""
+_ROUTE = re.compile(r"^(?:\d{4}-| )(\S+/\d+)?\s+unicast \[(\w+) ", re.MULTILINE)
+_END = re.compile(rb"^\d{4} .*\n\Z", re.MULTILINE)
+Ways = frozenset[tuple[str, str]]
+"""(prefix, name of the router it is reached by)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen from `at` on (`time.time()`), until the next one."""
+
+    at: float
+    bird: Ways
+    kernel: Ways
+
+
+class Observer:
+    """Looks while it is entered; `sights` has every change. `uplinks` is the upstream's netdev -> name of the router behind it."""
+
+    def __init__(self, upstream: Upstream, uplinks: Mapping[str, str], host: Customer) -> None:
+        self.sights: list[Sight] = []
+        self._upstream, self._uplinks = upstream, uplinks
+        self._prefix4, self._prefix6 = f"{host.ipv4}/32", str(host.ipv6)
+        self._proc4 = host.ipv4.packed[::-1].hex().upper()  # as the kernel prints a number that it holds in network order
+        self._proc6 = host.ipv6.network_address.packed.hex(), f"{host.ipv6.prefixlen:02x}"
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    def last(self) -> Sight:
+        """What is seen now."""
+        return self.sights[-1] if self.sights else Sight(0.0, frozenset(), frozenset())
+
+    def _look(self) -> None:
+        with self._upstream.entered(), socket.socket(socket.AF_UNIX) as bird:
+            bird.connect(str(self._upstream.control))
+            _answer(bird)
+            while not self._ending.wait(_EVERY):
+                bird.sendall(b"show route\n")
+                announced = frozenset(self._announced(_answer(bird)))
+                installed = frozenset(self._installed())
+                if (announced, installed) != (self.last().bird, self.last().kernel):
+                    self.sights.append(Sight(time.time(), announced, installed))
+
+    def _announced(self, told: str) -> Iterable[tuple[str, str]]:
+        prefix = ""
+        for named, router in _ROUTE.findall(told):
+            prefix = named or prefix  # each further route of a prefix leaves it out
+            if prefix in (self._prefix4, self._prefix6):
+                yield prefix, router
+
+    def _installed(self) -> Iterable[tuple[str, str]]:
+        for line in Path("/proc/thread-self/net/route").read_text().splitlines():
+            words = line.split()
+            if words[1] == self._proc4:
+                yield self._prefix4, self._uplinks[words[0]]
+        for line in Path("/proc/thread-self/net/ipv6_route").read_text().splitlines():
+            words = line.split()
+            if (words[0], words[1]) == self._proc6:
+                yield self._prefix6, self._uplinks[words[-1]]
+
+
+def _answer(bird: socket.socket) -> str:
+    """All that BIRD says until its last line, which has a space after its number."""
+    said = b""
+    while not _END.search(said):
+        chunk = bird.recv(65536)
+        if not chunk:
+            return said.decode()
+        said += chunk
+    return said.decode()
