@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
@@ -144,14 +145,14 @@ class TwoRouters:
             while not done.wait(0.02):
                 missing.append({prefix for prefix, _ in expected.items() - self.peer.routes().items()})
 
-        watcher = threading.Thread(target=look)
-        watcher.start()
-        try:
-            yield
-            time.sleep(0.2)
-        finally:
-            done.set()
-            watcher.join()
+        with ThreadPoolExecutor(1) as pool:
+            watcher = pool.submit(look)
+            try:
+                yield
+                time.sleep(0.2)
+            finally:
+                done.set()
+            watcher.result()
         assert len(missing) > 3
         assert not any(missing), f"missing at some moment: {set().union(*missing)}"
 
