@@ -33,7 +33,7 @@ def listening(cabled: TwoRouters, namespace: Callable[[], Namespace]) -> Iterato
 
 
 def test_it_sees_what_bird_sees(cabled: TwoRouters, listening: BgpPeer) -> None:
-    cabled.start_bird()
+    cabled.peer.start()
     cabled.start_exabgp(BOTH)
     agent = cabled.agent(BOTH)
     agent.speaker.complete()
@@ -48,9 +48,9 @@ def test_it_sees_what_bird_sees(cabled: TwoRouters, listening: BgpPeer) -> None:
     def both_see(*prefixes: str) -> bool:
         read()
         told = {(family, encoded) for _, family, encoded in said(Verb.ANNOUNCE, map(ip_network, prefixes))}
-        return table == told and cabled.kernel().keys() == set(prefixes)
+        return table == told and cabled.peer.routes().keys() == set(prefixes)
 
-    some = ["2001:db8:11::/64", "2001:db8:12::/48", "2001:db8:13::1/128", "2001:db8:14::/57", "203.0.113.11/32", "198.51.100.128/25"]
+    some = ["2001:db8:11::/64", "2001:db8:12::/48", "2001:db8:13::1/128", "2001:db8:14::/57", "203.0.113.11/32", "198.51.100.128/32"]
     agent.speaker.want("web1", announcements(*some))
     agent.until(lambda: both_see(*some))
     assert listening.established

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from l3ctl.lab.customers import CUSTOMERS, EXABGP_USER, record
-from l3ctl.lab.topology import PROGRAM, Lab
+from l3ctl.lab.programs import PROGRAM
+from l3ctl.lab.topology import Lab
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 WHOLE = 60.0
