@@ -164,9 +164,9 @@ def _cold(count: int, repeats: int) -> Row:
             took = ours.last_of(Verb.ANNOUNCE, prefixes) - began
             ours.stop()
             floor.start_script()
-            pairs.append((took, floor.takes(Verb.ANNOUNCE, prefixes, texts)))
+            pairs.append((took * 1000, floor.takes(Verb.ANNOUNCE, prefixes, texts) * 1000))
             floor.stop()
-        return row_of("cold-10k", "s", f"a script's lines of {_FLOOR_LINE}", pairs)
+        return row_of("cold-10k", "ms", f"a script's lines of {_FLOOR_LINE}", pairs)
 
 
 def bench_bgp(rounds: int, events: int, prefixes: int, repeats: int) -> Iterator[Row]:

@@ -78,7 +78,7 @@ class Bench:
             return self.full_pass()[1]
         ports = self.router.concerned(batch.ifindexes, batch.links_changed) | self.router.disturbed()
         for _ in urgent(self.router, ports):
-            self.assert_founded()
+            pass
         failed = self.router.look_again(ports)[1] if ports else []
         self.assert_founded()
         return failed

@@ -31,6 +31,15 @@ def test_its_numbers_of_the_kernel_are_those_of_the_results_file() -> None:
     assert growth.groups() == tuple(f"{rows[name]['ours']:.2f}" for name in ("neighbours-growth", "routes6-growth"))
 
 
+def test_its_numbers_of_announcing_are_those_of_the_results_file() -> None:
+    rows = {row["name"]: row for row in json.loads((ROOT / "docs/results/bgp.json").read_text())["rows"]}
+    told = re.findall(r"\| ([\d.]+) ms \| ([\d.]+) ms \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", README)
+    shown = [rows[name] for name in ("link-to-update-p50", "link-to-update-p99", "cold-10k")]
+    assert told == [
+        (*(f"{row[key]:.1f}" for key in ("ours", "reference")), *(f"{row[key]:.2f}" for key in ("ratio", "low", "high"))) for row in shown
+    ]
+
+
 def test_every_command_it_names_exists_and_every_target() -> None:
     assert set(re.findall(r"(?:`|bin/)l3ctl ([a-z][a-z-]+)", README)) <= set(COMMANDS)
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
