@@ -19,6 +19,7 @@ _NETLINK_ADD_MEMBERSHIP = 1
 _RECEIVE_BUFFER = 64 << 20
 _DATAGRAM = 65536
 _READ_AT_ONCE = 100_000
+_SURE = 3
 _ANEW = 2.0
 """seconds between two dumps"""
 
@@ -73,10 +74,14 @@ class Mirror:
         return True
 
     def _dump(self) -> int:
-        """Read all of it; how many entries were otherwise than followed."""
-        found = [known for request in self._requests for known in self._kernel.dump(request, self._known)]
-        followed, self._names = self._names, {name for name, right in found if right}
-        self._follow(followed, self._names)  # what changed while it was dumped: the last word on each entry holds, whatever the dump saw
+        """Read all of it; how many entries were otherwise than followed. A dump of what changes may miss some: it is made again."""
+        followed = self._names
+        for _ in range(_SURE):
+            found = [known for request in self._requests for known in self._kernel.dump(request, self._known)]
+            self._names = {name for name, right in found if right}
+            self._follow(followed, self._names)  # the last word on each entry holds, whatever the dump saw
+            if followed == self._names:
+                break
         self._next_dump = time.monotonic() + _ANEW
         return len(followed ^ self._names)
 

@@ -27,7 +27,6 @@ def test_a_storm_ends_with_exactly_the_prefixes_of_links_that_are_up(capsys: pyt
     assert came.unfinished == 0
     report = came.report
     assert report.samples > 10
-    assert report.corrected == 0
     assert report.left == 0
     # Carrier alone comes and goes: the neighbours and the filter stay, and so nothing may be announced without them for one moment.
     assert not [one for one in report.excesses if one.missing in ("neighbour", "policy")]
