@@ -44,8 +44,8 @@ class Ledger:
         """the same of what came before the flush that goes on"""
         self._asked: deque[Command] = deque()
         """sent and not answered, in their order"""
-        self._underway: set[Key] = set()
-        """what they are about: it is considered again when the answer comes, so that no route is ever in two of them"""
+        self._underway: dict[Key, Command] = {}
+        """what they are about, and which of them is the last: it is considered again when that one is answered"""
         self._refused: dict[Key, Command] = {}
         self._ready = self._complete = False
 
@@ -107,8 +107,9 @@ class Ledger:
     def answered(self, accepted: bool) -> Command:
         """The answer to the oldest command. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
         command = self._asked.popleft()
-        self._underway.difference_update(command.routes())
         for key in command.routes():
+            if self._underway[key] is command:
+                del self._underway[key]
             self._lately[key] = command.attributes
             if accepted and command.verb is Verb.ANNOUNCE:
                 self._have[key] = command.attributes
@@ -144,7 +145,7 @@ class Ledger:
         if len(self._asked) >= self._limit() or (command := self._pending.take()) is None:
             return None
         self._asked.append(command)
-        self._underway.update(command.routes())
+        self._underway.update(dict.fromkeys(command.routes(), command))
         return command
 
     def _limit(self) -> int:
@@ -233,9 +234,9 @@ class Ledger:
         return None if have is None else (Verb.WITHDRAW, have)
 
     def _consider(self, key: Key, *, live: bool, alone: bool = False) -> None:
-        if not (self._ready and self._complete) or key in self._underway:
+        if not (self._ready and self._complete):
             return
-        change = self._change(key)
+        change = self._change_underway(key) if key in self._underway else self._change(key)
         self._waiting.discard(key)
         if change is None or key in self._refused:
             self._pending.drop(key)
@@ -244,6 +245,15 @@ class Ledger:
             self._waiting.add(key)
         else:
             self._pending.put(key, *change, live=live, alone=alone)
+
+    def _change_underway(self, key: Key) -> tuple[Verb, str] | None:
+        """The same of a route that is in a command without an answer: it may be withdrawn in the words in which it was announced.
+
+        Everything else waits for the answer. That does not: the agent takes the route away next, and may be busy before it hears.
+        """
+        last = self._underway[key]
+        unwished = key[1] not in self._wished or key[0] not in self._wording.peers
+        return (Verb.WITHDRAW, last.attributes) if unwished and last.verb is Verb.ANNOUNCE else None
 
     def _might_overtake(self, key: Key, verb: Verb, attributes: str) -> bool:
         """Withdraws cannot: they repeat what was told last."""

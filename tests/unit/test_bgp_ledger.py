@@ -47,7 +47,7 @@ class Exabgp:
                 continue
             if command.verb is Verb.WITHDRAW:
                 self.pending.get(self.latest.get(route, ""), {}).pop(route, None)
-                self.taken.pop(route)
+                self.taken.pop(route, None)  # an announce that was refused may be withdrawn before that is known
             else:
                 self.taken[route] = command.attributes
             self.pending.setdefault(command.attributes, {})[route] = command.verb
@@ -120,10 +120,15 @@ class Book(RuleBasedStateMachine):
             return
         assert self.ready
         assert self.complete
-        others = {route for other in self.asked for route in other.routes()}
-        assert not others & set(command.routes()), "what became of a route is known before it is changed again"
-        if command.verb is Verb.WITHDRAW:
-            assert all(self.exabgp.taken[route] == command.attributes for route in command.routes()), "a withdraw repeats the announce"
+        unanswered = {route: other for other in self.asked for route in other.routes()}
+        for route in command.routes():
+            if route in unanswered:
+                assert (unanswered[route].verb, command.verb) == (Verb.ANNOUNCE, Verb.WITHDRAW), (
+                    "no answer is forestalled but with a withdraw"
+                )
+                assert unanswered[route].attributes == command.attributes
+            elif command.verb is Verb.WITHDRAW:
+                assert self.exabgp.taken[route] == command.attributes, "a withdraw repeats the announce"
         self.asked.append(command)
         assert len(self.asked) <= WITHDRAWS_AT_ONCE
 

@@ -159,16 +159,23 @@ def test_withdraws_wait_for_no_answer_and_those_that_are_wished_together_go_toge
     assert {str(one.prefix) for one in table.speaker.held() or ()} == {"2001:db8:1::/64"}
 
 
-def test_a_wish_taken_back_while_its_command_is_under_way_is_withdrawn_after_the_answer(table: Table) -> None:
+def test_a_wish_taken_back_while_its_command_is_under_way_is_withdrawn_at_once_in_the_same_words(table: Table) -> None:
     table.speaker.complete()
     relay = table.relay()
     table.say(relay, "ready")
     assert table.heard(relay) == ["synced"]
     table.speaker.want("web1", announcements("2001:db8:11::/64"))
     table.speaker.want("web1", frozenset())
+    assert table.heard(relay) == [command("announce", "2001:db8:11::/64"), command("withdraw", "2001:db8:11::/64")]
+    table.speaker.want("web1", announcements("2001:db8:11::/64"))
+    assert table.heard(relay) == [], "another announce waits until it is known what came of these"
+    table.say(relay, "done")
+    assert table.heard(relay) == []
+    table.say(relay, "done")
     assert table.heard(relay) == [command("announce", "2001:db8:11::/64")]
     table.say(relay, "done")
-    assert table.heard(relay) == [command("withdraw", "2001:db8:11::/64")]
+    assert table.speaker.in_sync()
+    assert {str(one.prefix) for one in table.speaker.held() or ()} == {"2001:db8:11::/64"}
 
 
 def test_one_bad_prefix_in_company_is_found_and_the_others_are_announced(table: Table) -> None:
