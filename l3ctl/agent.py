@@ -8,8 +8,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from l3ctl import __version__
@@ -27,7 +26,7 @@ from l3ctl.router import Made, Router
 from l3ctl.silence import Silence
 from l3ctl.site import Site, load_site_apart
 from l3ctl.status import Apart, status
-from l3ctl.urgent import urgent
+from l3ctl.urgent import Waiting, look_at
 from l3ctl.violations import Violations
 from l3ctl.xdp.filter import Filter
 
@@ -59,6 +58,7 @@ class Agent:
         self._speaker = Speaker(config.bgp_socket, bgp, self._selector, _tell_answer) if bgp else None
         self._router = Router(site.ports, config.settings, self._kernel, self._filter, self._speaker)
         self._router.take_over = take_over
+        self._waiting = Waiting(self._router)
         self._billing = Billing(site.ports, config.gateways)
         self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
@@ -109,10 +109,12 @@ class Agent:
     def _loop(self) -> None:
         next_tick = time.monotonic() + TICK
         while not self._stopping:
-            for ready, _ in self._selector.select(max(0.0, next_tick - time.monotonic())):
+            for ready, _ in self._selector.select(0.0 if self._waiting else max(0.0, next_tick - time.monotonic())):
                 key = self._selector.get_map().get(ready.fd)
                 if key is not None and key.fileobj is ready.fileobj:  # else a callback before closed it; its number may be another's now
                     key.data()
+            if ports := self._waiting.take():
+                self._account(ports, lambda: look_at(self._router, ports))
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK
                 self._tick(time.monotonic())
@@ -159,15 +161,14 @@ class Agent:
             return
         try:
             ports = self._router.concerned(batch.ifindexes, batch.links_changed)
+            self._silence.watch(ports)
+            self._waiting.add(ports)
         except L3ctlError as error:
             self._stumble(error)
-        else:
-            self._silence.watch(ports)
-            self._look_again(ports, urgent(self._router, ports))
 
-    def _look_again(self, ports: Collection[str], first: Iterable[Made] = ()) -> None:
+    def _look_again(self, ports: Collection[str]) -> None:
         if ports:
-            self._account(ports, lambda: chain(first, self._router.look_again_at(ports)))
+            self._account(ports, lambda: self._router.look_again_at(ports))
 
     def _pass_soon(self) -> bool:
         """After an overrun: a full pass at once, unless one has just ended. A storm leaves time for everything else, also in the log."""

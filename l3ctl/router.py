@@ -73,8 +73,8 @@ class Router:
             by_netdev.setdefault(name.removeprefix(ORPHAN), []).append(name)
         self._ports_by_netdev = {netdev: tuple(names) for netdev, names in by_netdev.items()}
 
-    def concerned(self, ifindexes: Collection[int], links_changed: Collection[int]) -> set[str]:
-        """The ports to look at again after events at these ifindexes; the links that changed, which are among them, are read again.
+    def concerned(self, ifindexes: Collection[int], links_changed: Mapping[int, LinkFacts | None]) -> set[str]:
+        """The ports to look at again after events at these ifindexes; the links that changed are among them.
 
         A port is concerned by the name its netdev had, too; a netdev that was renamed to what no port is on, as what may be left there.
         """
@@ -82,8 +82,8 @@ class Router:
         ports = self._ports_on(names.values())
         for ifindex in links_changed:
             self.links.pop(names.get(ifindex, ""), None)
-        for ifindex in links_changed:
-            facts = self.kernel.link(ifindex)
+        for ifindex, told in links_changed.items():
+            facts = told or self.kernel.link(ifindex)
             if facts is None:
                 continue
             self.links[facts.name] = facts

@@ -1,17 +1,19 @@
 """What happened in the kernel, told as ifindexes to look at again.
 
-Level-triggered: an event is a hint and its content is not believed. A filter in the kernel lets only what may concern us into the
+Level-triggered: an event is a hint and its content is not believed, but for a link's, which has all of its facts: whoever asks the kernel
+for one waits for everybody who is changing links. A filter in the kernel lets only what may concern us into the
 socket, so that a flood of learned neighbours, or a BGP daemon at work, can neither fill its buffer nor wake the agent.
 """
 
 import errno
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Self
 
 from l3ctl.kernel import routes
 from l3ctl.kernel.event_filter import attach
+from l3ctl.kernel.links import parse_event
 from l3ctl.kernel.netlink import SOL_NETLINK, open_route_socket
 from l3ctl.kernel.wire import (
     PROTOCOL,
@@ -26,7 +28,7 @@ from l3ctl.kernel.wire import (
     Received,
     split,
 )
-from l3ctl.model import METRIC_BLACKHOLE
+from l3ctl.model import METRIC_BLACKHOLE, LinkFacts
 
 RECEIVE_BUFFER = 16 << 20
 """room for 40,000 unread events"""
@@ -43,10 +45,13 @@ _BY_IFINDEX = frozenset({RTM_NEWLINK, RTM_DELLINK, RTM_NEWNEIGH, RTM_DELNEIGH, R
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Look at these interfaces again; at everything after an overrun. Of ``ifindexes``, ``links_changed`` had link events."""
+    """Look at these interfaces again; at everything after an overrun.
+
+    Of ``ifindexes``, ``links_changed`` had link events, the last of which said this; None: it has gone, or the kernel is to be asked.
+    """
 
     ifindexes: frozenset[int] = frozenset()
-    links_changed: frozenset[int] = frozenset()
+    links_changed: Mapping[int, LinkFacts | None] = field(default_factory=dict)
     overrun: bool = False
     """events were lost, or it cannot be told whom one concerns"""
 
@@ -80,7 +85,7 @@ class Events:
     def read(self) -> EventBatch:
         """All that has come since the last time; empty when nothing has."""
         ifindexes: set[int] = set()
-        links_changed: set[int] = set()
+        links_changed: dict[int, LinkFacts | None] = {}
         overrun = False
         for _ in range(_READ_AT_ONCE):
             try:
@@ -102,8 +107,8 @@ class Events:
                     (ifindex,) = _IFINDEX.unpack_from(received.payload)
                     ifindexes.add(ifindex)
                     if received.type in (RTM_NEWLINK, RTM_DELLINK):
-                        links_changed.add(ifindex)
-        return EventBatch(frozenset(ifindexes), frozenset(links_changed), overrun)
+                        links_changed[ifindex] = parse_event(received.payload) if received.type == RTM_NEWLINK else None
+        return EventBatch(frozenset(ifindexes), links_changed, overrun)
 
 
 def _route_concerns(received: Received) -> Iterator[int]:

@@ -7,6 +7,7 @@ import errno
 import os
 import struct
 from hashlib import blake2b
+from socket import AF_UNSPEC
 
 from l3ctl.errors import NetlinkFailed
 from l3ctl.kernel.netlink import NetlinkSocket
@@ -55,6 +56,11 @@ def parse_link(payload: bytes) -> LinkFacts:
         up=admin_up and carrier,
         mtu=_U32.unpack(found[_IFLA_MTU])[0],
     )
+
+
+def parse_event(payload: bytes) -> LinkFacts | None:
+    """The facts of an RTM_NEWLINK that nobody asked for; None of a bridge's about its port (AF_BRIDGE), which has some of them only."""
+    return parse_link(payload) if payload[0] == AF_UNSPEC else None
 
 
 def _text(raw: bytes) -> str:

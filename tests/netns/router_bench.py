@@ -17,7 +17,7 @@ from l3ctl.kernel.events import Events
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Change, Host, Peer, Port, Settings, eui64_link_local
 from l3ctl.router import Router
-from l3ctl.urgent import urgent
+from l3ctl.urgent import look_at, withdraw
 
 WHOLE = 20.0
 """seconds after which something has gone wrong"""
@@ -77,9 +77,8 @@ class Bench:
         if batch.overrun:
             return self.full_pass()[1]
         ports = self.router.concerned(batch.ifindexes, batch.links_changed) | self.router.disturbed()
-        for _ in urgent(self.router, ports):
-            pass
-        failed = self.router.look_again(ports)[1] if ports else []
+        withdraw(self.router, ports)
+        failed = [failure for _, failures in look_at(self.router, ports) for failure in failures] if ports else []
         self.assert_founded()
         return failed
 

@@ -98,7 +98,7 @@ def test_a_device_deleted_and_made_again_is_told_with_both_indexes(router: Route
     router.ip("link del p0", "link add p0 type veth peer name q0")
     new = index(router, "p0")
     assert new != old
-    assert {old, new} <= settle(events, {old, new}).links_changed
+    assert {old, new} <= settle(events, {old, new}).links_changed.keys()
 
 
 def test_a_route_put_in_the_place_of_ours_means_look_everywhere(router: Router, events: Events) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from l3ctl.urgent import urgent
+from l3ctl.present import AT_ONCE
+from l3ctl.urgent import FEW, Waiting, announce, withdraw
 from l3ctl.xdp.libbpf import Map
 from tests.netns.router_bench import DB_PREFIXES, FOREIGN_LLADDR, WEB, WEB_PREFIXES, Bench
 
@@ -27,7 +28,7 @@ def turn(bench: Bench, state: str) -> set[str]:
 
 def hasten(bench: Bench, ports: set[str]) -> list[str]:
     """What was done at once, as text."""
-    return [str(change) for made, _ in urgent(bench.router, ports) for change in made]
+    return [str(change) for change in (*withdraw(bench.router, ports), *announce(bench.router, ports)[0])]
 
 
 @pytest.fixture
@@ -95,3 +96,24 @@ def test_a_foreign_route_in_the_way_holds_back_its_prefix_alone(down: Bench) -> 
     assert down.wished() == (WEB_PREFIXES | DB_PREFIXES) - {"2001:db8:11::/64"}
     (failure,) = down.router.look_again(ports)[1]
     assert "stands in the way" in failure.reason
+
+
+def test_the_waiting_get_their_turn_in_order_a_few_at_a_time_and_what_is_gone_is_withdrawn_before(bench: Bench) -> None:
+    waiting = Waiting(bench.router)
+    names = [f"p{number}" for number in range(FEW)]
+    waiting.add(names)
+    waiting.add(turn(bench, "down"))
+    assert bench.wished() == DB_PREFIXES
+    waiting.add(names[:1])
+    assert waiting.take() == set(names)
+    assert waiting
+    assert waiting.take() == {"web1"}
+    assert not waiting
+    assert waiting.take() == set()
+
+
+def test_of_very_many_all_are_taken(bench: Bench) -> None:
+    waiting = Waiting(bench.router)
+    names = {f"p{number}" for number in range(AT_ONCE + 1)}
+    waiting.add(names)
+    assert waiting.take() == names
