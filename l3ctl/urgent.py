@@ -12,8 +12,9 @@ from l3ctl.model import Change, PortState, Verb
 from l3ctl.present import AT_ONCE
 from l3ctl.router import Made, Router
 
-FEW = 16
-"""ports that are looked at before events are heard again: as many as the kernel is asked for one by one"""
+FEW = 50
+"""ports that are looked at before events are heard again. More than the kernel is asked for one by one: where many links change, each
+question waits for its turn among those who change them, and one for everything is the same few questions for all"""
 
 
 class Waiting:
