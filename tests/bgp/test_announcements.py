@@ -2,9 +2,11 @@
 
 import random
 import re
+from dataclasses import replace
 
 import pytest
 
+from l3ctl.model import NextHop
 from tests.bgp.peers import LINK
 from tests.bgp.two_routers import ROUTER, TwoRouters, announcements, peer, settings
 
@@ -54,6 +56,17 @@ def test_a_storm_of_flapping_links_ends_with_exactly_the_last_wish(routers: TwoR
     agent.until(lambda: routers.peer.routes() == through(ROUTER, *(ports[port] for port in up)))
     agent.turn(1)  # nothing late may undo it
     assert routers.peer.routes() == through(ROUTER, *(ports[port] for port in up))
+
+
+def test_the_hosts_own_link_local_is_the_next_hop_for_a_peer_on_its_link(cabled: TwoRouters) -> None:
+    bgp = settings(replace(peer(), next_hop=NextHop.HOST))
+    cabled.peer.start()
+    cabled.start_exabgp(bgp)
+    agent = cabled.agent(bgp)
+    agent.speaker.want("web1", WEB1)
+    agent.speaker.complete()
+    (host,) = {one.host for one in WEB1}
+    agent.until(lambda: cabled.peer.routes() == through(host, WEB1))
 
 
 def test_a_changed_attribute_replaces_without_a_moment_of_absence(routers: TwoRouters) -> None:

@@ -22,13 +22,11 @@ KERNELS = pytest.mark.parametrize("daemon", [Bird, Frr], ids=lambda daemon: daem
 SESSIONS = pytest.mark.parametrize("session", [GLOBAL, LINK_LOCAL], ids=["global", "link-local"])
 
 
-def started(
-    routers: TwoRouters, session: Session = GLOBAL, *, peer: Peer | None = None, change: Callable[[str], str] = str, keys: str = ""
-) -> Agent:
+def started(routers: TwoRouters, session: Session = GLOBAL, *, peer: Peer | None = None, change: Callable[[str], str] = str) -> Agent:
     """Both ends of a session, and an agent that has nothing to say yet."""
     bgp = settings(peer or peer_of(session))
     routers.peer.start(session, change)
-    routers.start_exabgp(bgp, keys)
+    routers.start_exabgp(bgp)
     agent = routers.agent(bgp)
     agent.speaker.complete()
     return agent
@@ -148,23 +146,31 @@ def test_the_examples_take_only_what_a_host_can_have(cable: Cable, daemon: type[
     agent.until(lambda: routers.peer.routes() == reached(routers, hosts))
 
 
+def secured(routers: TwoRouters, password: str, *, ttl_security: bool) -> Peer:
+    path = routers.directory / "password"
+    path.write_text(f"{password}\n")
+    return replace(peer_of(GLOBAL), password_file=path, ttl_security=ttl_security)
+
+
 @DAEMONS
 def test_the_examples_secured_sessions_stand(cable: Cable, daemon: type[Daemon]) -> None:
     routers = cable(daemon)
-    agent = started(routers, replace(GLOBAL, secured=True), keys=f"md5-password '{SECRET}'; incoming-ttl 255;")
+    agent = started(routers, replace(GLOBAL, secured=True), peer=secured(routers, SECRET, ttl_security=True))
     agent.speaker.want("web1", WEB1)
     agent.until(lambda: routers.peer.routes() == reached(routers, WEB1))
 
 
 @pytest.mark.parametrize(
-    ("keys", "counter"),
-    [(f"md5-password '{SECRET}';", "TCPMinTTLDrop"), ("md5-password 'other'; incoming-ttl 255;", "TCPMD5Failure")],
+    ("password", "ttl_security", "counter"),
+    [(SECRET, False, "TCPMinTTLDrop"), ("other", True, "TCPMD5Failure")],
     ids=["hop-limit", "password"],
 )
 @DAEMONS
-def test_secured_sessions_refuse_a_router_that_is_not_secured_alike(cable: Cable, daemon: type[Daemon], keys: str, counter: str) -> None:
+def test_secured_sessions_refuse_a_router_that_is_not_secured_alike(
+    cable: Cable, daemon: type[Daemon], password: str, ttl_security: bool, counter: str
+) -> None:
     routers = cable(daemon)
-    agent = started(routers, replace(GLOBAL, secured=True), keys=keys)
+    agent = started(routers, replace(GLOBAL, secured=True), peer=secured(routers, password, ttl_security=ttl_security))
     agent.until(lambda: routers.upstream_counter(counter) > 3)
     assert not routers.peer.established()
 

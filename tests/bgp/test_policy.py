@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from l3ctl.lab.customers import CUSTOMERS, EXABGP_USER, record
+from l3ctl.lab.customers import CUSTOMERS, EXABGP_USER, ROUTER6, UPSTREAM6, record
 from l3ctl.lab.programs import PROGRAM
 from l3ctl.lab.topology import Lab
 
@@ -209,6 +209,25 @@ def test_what_is_covered_at_home_is_announced_by_its_cover_alone(lab: Lab) -> No
     restart_agent(lab, config)
     wait_for(lab, EVERYBODY)
     assert lab.router.run("ip", "-6", "route", "show", "type", "blackhole", "proto", "201") == ""
+
+
+def test_a_link_local_next_hop_is_this_routers_own_on_that_link_whatever_it_is_now(lab: Lab) -> None:
+    config = lab.config.read_text()
+
+    def mine() -> str:
+        shown = json.loads(lab.router.run("ip", "-j", "-6", "addr", "show", "dev", "uplink0", "scope", "link"))
+        return next(info["local"] for one in shown for info in one.get("addr_info", ()) if "local" in info)
+
+    def reached_by(next_hop: str) -> bool:
+        return lab.upstream.kernel_routes() == dict.fromkeys(EVERYBODY, next_hop)
+
+    restart_agent(lab, "full_pass: 1\n" + config.replace("local_address:", "next_hop: link-local, local_address:"))
+    lab.wait("the link-local", lambda: reached_by(mine()), WHOLE)
+    lab.upstream.run("ping", "-n", "-q", "-c", "3", "-i", "0.02", "-I", UPSTREAM6, WEB1.address6)
+    lab.router.ip(f"addr del {mine()}/64 dev uplink0", "addr add fe80::77/64 dev uplink0 nodad")
+    lab.wait("the other one", lambda: reached_by("fe80::77"), WHOLE)
+    restart_agent(lab, config)
+    lab.wait("the global one", lambda: reached_by(ROUTER6), WHOLE)
 
 
 def test_a_password_and_ttl_security_guard_the_session(lab: Lab) -> None:

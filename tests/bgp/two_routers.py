@@ -94,11 +94,10 @@ class TwoRouters:
                 f"link set {link} addrgenmode none", f"link set {link} up", *(f"addr add {a}/64 dev {link} nodad" for a in addresses)
             )
 
-    def start_exabgp(self, bgp: BgpSettings, keys: str = "") -> None:
-        """`keys`: more of them, for each neighbor."""
+    def start_exabgp(self, bgp: BgpSettings) -> None:
         command = f"{sys.executable} -I {relay.__file__} {self.socket_path}"
         path = self.directory / "exabgp.conf"
-        path.write_text(exabgp_config(bgp, command).replace("    local-as", f"    {keys}\n    local-as"))
+        path.write_text(exabgp_config(bgp, command))
         self.exabgp = self.router.start([str(EXABGP), "server", str(path)], self.directory / "exabgp.log", env=environment(None))
 
     def kill_exabgp(self) -> None:
