@@ -22,7 +22,7 @@ class Apart:
     """prefixes that are announced elsewhere too, in words"""
 
 
-def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: "Apart | None" = None) -> Answer:
+def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: Apart | None = None) -> Answer:
     """All of it, as plain JSON. `agent` and `apart` are None when a command looks for itself."""
     apart = apart or Apart()
     links = router.kernel.links()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import key_of, pack_dump
+from l3ctl.lab.bird import asked_once
 from l3ctl.lab.crowd import LOOPBACK, PROGRAM, Crowd, link_local_of, lladdr_of
 from l3ctl.lab.customers import EXABGP_USER, ROUTER6, UPSTREAM6, bird_config
 from l3ctl.lab.machine import found
@@ -202,19 +203,7 @@ class Peered(Crowd):
 
     def birdc(self, *command: str) -> str:
         """Ask BIRD, over its control socket."""
-        with socket.socket(socket.AF_UNIX) as asked:
-            asked.settimeout(30)
-            asked.connect(str(self.run_dir / "bird.ctl"))
-            said = asked.makefile("rw")
-            said.readline()  # its greeting
-            said.write(" ".join(command) + "\n")
-            said.flush()
-            lines: list[str] = []
-            for line in said:
-                lines.append(line[1:] if line.startswith(" ") else line[5:])
-                if line[:4].isdigit() and line[0] in "089" and line[4:5] == " ":  # the end, or a refusal
-                    break
-            return "".join(lines)
+        return asked_once(self.run_dir / "bird.ctl", *command)
 
     def learnt(self) -> set[str]:
         """The prefixes in BIRD's table; none while BIRD is away."""

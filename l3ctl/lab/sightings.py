@@ -4,7 +4,6 @@ Polled every few milliseconds over BIRD's control socket and from /proc, without
 """
 
 import re
-import socket
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -13,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from l3ctl.lab.bird import BirdSocket
 from l3ctl.lab.customers import Customer
 from l3ctl.lab.programs import Upstream
 
 _EVERY = 0.003
 """seconds between two looks, beside what a look takes"""
 _ROUTE = re.compile(r"^(?:\d{4}-| )(\S+/\d+)?\s+unicast \[(\w+) ", re.MULTILINE)
-_END = re.compile(rb"^\d{4} .*\n\Z", re.MULTILINE)
 Ways = frozenset[tuple[str, str]]
 """(prefix, name of the router it is reached by)"""
 
@@ -58,12 +57,9 @@ class Observer:
         return self.sights[-1] if self.sights else Sight(0.0, frozenset(), frozenset())
 
     def _look(self) -> None:
-        with self._upstream.entered(), socket.socket(socket.AF_UNIX) as bird:
-            bird.connect(str(self._upstream.control))
-            _answer(bird)
+        with self._upstream.entered(), BirdSocket(self._upstream.control) as bird:
             while not self._ending.wait(_EVERY):
-                bird.sendall(b"show route\n")
-                announced = frozenset(self._announced(_answer(bird)))
+                announced = frozenset(self._announced(bird.ask("show route")))
                 installed = frozenset(self._installed())
                 if (announced, installed) != (self.last().bird, self.last().kernel):
                     self.sights.append(Sight(time.time(), announced, installed))
@@ -84,14 +80,3 @@ class Observer:
             words = line.split()
             if (words[0], words[1]) == self._proc6:
                 yield self._prefix6, self._uplinks[words[-1]]
-
-
-def _answer(bird: socket.socket) -> str:
-    """All that BIRD says until its last line, which has a space after its number."""
-    said = b""
-    while not _END.search(said):
-        chunk = bird.recv(65536)
-        if not chunk:
-            return said.decode()
-        said += chunk
-    return said.decode()
