@@ -55,7 +55,7 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 		|| { cat $(VENV)/pip.log >&2; exit 1; }
 	@touch $@
 
-demo: setup ## Tell the story of l3ctl in about a minute
+demo: setup ## Tell the story of l3ctl in about half a minute
 	@$(L3CTL) lab demo
 
 test: setup ## Run the tests; without root, those that need none

@@ -12,7 +12,8 @@ from functools import cached_property
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import NamedTuple
 
-from l3ctl.model import Address, Port, Prefix, format_lladdr
+from l3ctl.lladdr import format_lladdr
+from l3ctl.model import Address, Port, Prefix
 
 THE_GATEWAY = "the gateway"
 LONGEST = 199

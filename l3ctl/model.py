@@ -5,7 +5,7 @@ Link-layer addresses are canonical text: six lower-case hex bytes joined by colo
 """
 
 import enum
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from pathlib import Path
 
@@ -35,6 +35,11 @@ class PathAttributes:
     """pairs (RFC 1997), in order"""
     large_communities: tuple[tuple[int, ...], ...] | None = None
     """triples (RFC 8092), in order"""
+
+    def __str__(self) -> str:
+        """What is not as the settings say, each with a blank before it."""
+        said = {one.name: getattr(self, one.name) for one in fields(self)}
+        return "".join(f" {name} {text_of(value)}" for name, value in said.items() if value is not None)
 
     def or_else(self, defaults: "PathAttributes") -> "PathAttributes":
         """What is None here taken from there."""
@@ -199,7 +204,7 @@ class Announcement:
     attributes: PathAttributes = PathAttributes()
 
     def __str__(self) -> str:
-        return f"prefix {self.prefix}"
+        return f"prefix {self.prefix}{self.attributes}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,18 +307,6 @@ class Change:
         return f"{self.verb} {self.item}"
 
 
-def format_lladdr(raw: bytes) -> str:
-    """Canonical text of a link-layer address: ``52:54:00:0a:00:0b``."""
-    return raw.hex(":")
-
-
-def parse_lladdr(text: str) -> bytes:
-    """The bytes of a canonical link-layer address."""
-    return bytes.fromhex(text.replace(":", ""))
-
-
-def eui64_link_local(lladdr: str) -> IPv6Address:
-    """The link-local address a host forms from its MAC (RFC 4291, appendix A)."""
-    raw = parse_lladdr(lladdr)
-    interface_id = bytes([raw[0] ^ 0x02]) + raw[1:3] + b"\xff\xfe" + raw[3:]
-    return IPv6Address(b"\xfe\x80" + bytes(6) + interface_id)
+def text_of(value: int | tuple[tuple[int, ...], ...]) -> str:
+    """A path attribute's: a number, or communities."""
+    return str(value) if isinstance(value, int) else ",".join(":".join(map(str, one)) for one in value) or "none"

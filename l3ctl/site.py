@@ -79,8 +79,9 @@ def _contradictions(path: Path, settings: Settings, ports: tuple[Port, ...]) -> 
     billed = {prefix: port.name for port in ports for host in port.hosts for prefix in host.prefixes()}
     for blackhole in settings.blackholes:
         above = (blackhole.supernet(new_prefix=length) for length in range(blackhole.prefixlen + 1))
+        key = "bgp.covers" if blackhole in settings.covers else "blackhole"
         for prefix in (prefix for prefix in above if prefix in billed):
-            what = f"blackhole: {blackhole} is within {prefix}, billed to {billed[prefix]}"
+            what = f"{key}: {blackhole} is within {prefix}, billed to {billed[prefix]}"
             yield Problem(str(path), what, "write what covers the hosts' prefixes")
 
 

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from l3ctl.control import Answer
+from l3ctl.desired import is_within
 from l3ctl.diff import diff
-from l3ctl.model import LinkFacts, PortState
+from l3ctl.model import LinkFacts, PortState, Prefix
 from l3ctl.router import Router
 
 ANSWERS = ("arp-answer", "ns-answer")
@@ -45,6 +46,7 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
                 "filter": state.policy.mode if state.policy is not None and state.policy.guard else None,
                 "prefixes": [str(prefix) for prefix in prefixes],
                 "announced": None if announced is None else sorted(str(prefix) for prefix in prefixes if prefix in announced),
+                "unannounced": _unannounced(router, name, prefixes),
                 "held_down": round(apart.held_down[name], 1) if name in apart.held_down else None,
                 "in_sync": name not in unheard and not diff(name, state, want if router.speaker else _silent(want)),
                 "counters": counters.get(name, {}),
@@ -64,6 +66,16 @@ def _link(layer3: LinkFacts | None, guard: LinkFacts | None) -> str:
     if layer3 is None or guard is None:
         return "missing"
     return "up" if layer3.up and guard.up else "down"
+
+
+def _unannounced(router: Router, name: str, prefixes: Sequence[Prefix]) -> str | None:
+    """Why nothing of a port would be announced though its link is up; None where it would."""
+    if router.drained:
+        return "drained"
+    if not router.ports[name].announce:
+        return "announce: false"
+    covers = router.settings.covers
+    return "covered" if prefixes and all(any(is_within(one, cover) for cover in covers) for one in prefixes) else None
 
 
 def _silent(state: PortState) -> PortState:

@@ -1,5 +1,6 @@
 """ExaBGP's configuration, and the environment it is to be started with."""
 
+import hashlib
 import re
 import shlex
 from pathlib import Path
@@ -27,9 +28,19 @@ def exabgp_config(settings: BgpSettings, relay_command: str) -> str:
         raise BadInput(
             [Problem("bgp", f"relay command {relay_command!r} cannot be given to ExaBGP", "an absolute path and plain arguments")]
         )
-    run = " ".join(f'"{word}"' for word in words)
+    run = " ".join(f'"{word}"' for word in (*words, "--made-for", fingerprint(settings)))
     process = f"process l3ctl {{\n    run {run};\n    encoder json;\n}}\n"
     return "\n".join((process, *(_neighbor(settings, peer) for peer in settings.peers)))
+
+
+def fingerprint(settings: BgpSettings) -> str:
+    """Of all that ExaBGP's configuration says of its sessions. The relay brings it back, which shows whether ExaBGP runs with another."""
+    sessions = [
+        (peer.address, peer.remote_as, peer.local_address, peer.interface, peer.password_file, peer.ttl_security, peer.hear)
+        for peer in settings.peers
+    ]
+    said = (settings.router_id, settings.local_as, settings.hold_time, settings.restart_time, sessions)
+    return hashlib.sha256(repr(said).encode()).hexdigest()[:12]
 
 
 def _neighbor(settings: BgpSettings, peer: Peer) -> str:

@@ -12,6 +12,7 @@ a time and nothing else. Those of the agent are all of one kind, which ExaBGP wo
 To the agent, a line each, ASCII, over a Unix stream socket the agent listens on::
 
     relay to agent                                 agent to relay, only after `ready`
+    made-for FINGERPRINT           of ExaBGP's configuration
     held PEER PREFIX ATTRIBUTES    each route      neighbor PEER announce attributes ATTRIBUTES nlri PREFIX ...
     peer ADDRESS up|down                           neighbor PEER withdraw attributes ATTRIBUTES nlri PREFIX ...
     heard PEER announce PREFIX NEXT_HOP            synced     ExaBGP now holds all that is wished
@@ -64,8 +65,8 @@ class Gone(Exception):
 class Relay:
     """The state of one life of ExaBGP. `source` and `sink` are ExaBGP's pipes to and from us."""
 
-    def __init__(self, socket_path: str, source: int = 0, sink: int = 1) -> None:
-        self.socket_path = socket_path
+    def __init__(self, socket_path: str, made_for: str = "", source: int = 0, sink: int = 1) -> None:
+        self.socket_path, self.made_for = socket_path, made_for
         self.source, self.sink = source, sink
         self.selector = selectors.PollSelector()
         self.held: dict[tuple[str, str], str] = {}
@@ -273,6 +274,7 @@ class Relay:
     def greet(self) -> None:
         """Tell a new agent how things stand."""
         self.greeted = True
+        self.tell(f"made-for {self.made_for}")
         for (peer, prefix), attributes in self.held.items():
             self.tell(f"held {peer} {prefix} {attributes}")
         for peer, state in self.peers.items():
@@ -299,15 +301,17 @@ class Relay:
         self.to_exabgp += command.encode() + b"\n"
 
 
-def run(socket_path: str) -> int:
+def run(socket_path: str, made_for: str) -> int:
     """Relay between ExaBGP, on standard input and output, and the agent at `socket_path`; returns when ExaBGP is gone.
+
+    `made_for` is the fingerprint of the settings that ExaBGP's configuration was made from.
 
     SIGTERM is ExaBGP's own word for its shutdown and keeps its default; a terminal's SIGINT and SIGHUP are ExaBGP's business, not ours.
     """
     for signum in (signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)
-    return Relay(socket_path).run()
+    return Relay(socket_path, made_for).run()
 
 
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1]))
+    sys.exit(run(sys.argv[1], sys.argv[3]))

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
 
+from l3ctl.bgp.exabgp_config import fingerprint
 from l3ctl.bgp.ledger import Ledger
 from l3ctl.bgp.lines import Command
 from l3ctl.bgp.others import Duplicate, Others
 from l3ctl.bgp.user import ids_of
 from l3ctl.errors import MissingRequirement
+from l3ctl.log import event
 from l3ctl.model import Announcement, BgpSettings, Peer
 
 ANSWER_TIMEOUT = 30.0
@@ -52,6 +54,7 @@ class Speaker:
         self._incoming, self._outgoing = bytearray(), bytearray()
         self._asked_at = 0.0
         self._told_synced = self._waits_to_write = False
+        self._made_for = ""
         self.called = False
         """whether a relay has ever called: without one nothing is known of what ExaBGP announces"""
 
@@ -150,6 +153,7 @@ class Speaker:
             "queued": self._ledger.queued(),
             "refused": [{"line": str(command), "prefix": command.prefixes[0]} for command in self._ledger.refused()],
             "peers": dict(self._peers),
+            "configuration": None if held is None else "current" if self._made_for == fingerprint(self._settings) else "stale",
         }
 
     def tick(self, now: float) -> None:
@@ -177,6 +181,7 @@ class Speaker:
         relay.setblocking(False)
         self._relay = relay
         self.called = True
+        event("relay", state="connected")
         self._selector.register(relay, selectors.EVENT_READ, self._serve)
 
     def _disconnect(self) -> None:
@@ -186,7 +191,9 @@ class Speaker:
         self._told_synced = self._waits_to_write = False
         self._incoming.clear()
         self._outgoing.clear()
+        self._made_for = ""
         if self._relay is not None:
+            event("relay", state="gone")
             self._selector.unregister(self._relay)
             self._relay.close()
             self._relay = None
@@ -219,10 +226,14 @@ class Speaker:
             case ["held", peer, prefix, attributes] if self._ledger.held() is None:
                 self._ledger.adopt(peer, prefix, attributes)
             case ["peer", address, ("up" | "down") as state]:
+                if self._peers.get(address) != state:
+                    event("session", peer=address, state=state)
                 self._peers[address] = state
                 self._others.forget(address)
                 if state == "up":
                     self._ledger.retry(address)
+            case ["made-for", *fingerprints]:
+                self._made_for = "".join(fingerprints)
             case ["flushed"]:
                 self._ledger.flushed()
             case ["heard", peer, "announce", route] if route.count(" ") == 1:

@@ -21,7 +21,7 @@ from l3ctl.site import load_configuration
 def command(config_path: Path, output: Path | None, as_json_text: bool) -> None:
     """Print a configuration for ExaBGP, made from l3ctl's own.
 
-    Start ExaBGP with it in the environment that its first lines name; it then stays in the foreground. Passwords of sessions are in it.
+    Start ExaBGP with it as its first line says; it then stays in the foreground. Passwords of sessions are in it.
     """
     config = load_configuration(config_path)
     settings = config.bgp
@@ -37,6 +37,7 @@ def command(config_path: Path, output: Path | None, as_json_text: bool) -> None:
     text = f"# {start}\n{text}"
     if output is not None:
         write_whole(output, text, settings.user)
+        click.echo(f"written; start ExaBGP with: {start}")
     elif as_json_text:
         print_json({"environment": variables, "user": settings.user, "config": text})
     else:

@@ -103,7 +103,7 @@ def migrate(prefix: str, moves: int, as_json_text: bool) -> None:
 @command.command("demo")
 @_with_prefix("l3demo")
 def demo(prefix: str) -> None:
-    """Tell the story of l3ctl in about a minute, in a lab of its own that is removed afterwards."""
+    """Tell the story of l3ctl in about half a minute, in a lab of its own that is removed afterwards."""
     from l3ctl.lab.demo import demo as run_demo
 
     run_demo(Lab(prefix), lambda line: click.echo(f"   {line}"), lambda line: click.secho(f"\n{line}", bold=True))

@@ -23,6 +23,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
     """
     site = load_site(config_path)
     notes = _missing_netdevs(site.ports)
+    waiting = len(notes)
     answer = agent_answer(site.config, "plan", site=site.fingerprint())
     if answer is None:
         answer = {"changes": as_json(lone_router(site, load=False).plan())}
@@ -31,7 +32,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
     if as_json_text:
         print_json({**answer, "notes": notes})
     else:
-        print_changes(answer["changes"], f"{counted(len(site.ports), 'port')}: in sync" + (f", {len(notes)} waiting" if notes else ""))
+        print_changes(answer["changes"], f"{counted(len(site.ports), 'port')}: in sync" + (f", {waiting} waiting" if waiting else ""))
         for note in notes:
             click.echo(f"note: {note}", err=True)
     return 3 if answer["changes"] else 0

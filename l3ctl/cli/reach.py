@@ -45,10 +45,10 @@ def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
     for port, steps in by_port.items():
         click.secho(f"{port.removeprefix(ORPHAN) or 'no netdev'} (no port)" if port.startswith(ORPHAN) else port, bold=True)
         for step in steps:
-            sign = signs[step["verb"]]
+            sign = "~" if "was" in step else signs[step["verb"]]
             click.secho(f"  {sign} {step['verb']:<8} {step['text']}", fg=colours[sign])
     counts = [
-        f"{sum(signs[change['verb']] == sign for change in changes)} to {word}"
+        f"{sum(sign == ('~' if 'was' in change else signs[change['verb']]) for change in changes)} to {word}"
         for sign, word in (("+", "add"), ("~", "replace"), ("-", "remove"))
     ]
     click.echo(f"{counted(len(by_port), 'port')}: {', '.join(counts)}")

@@ -44,6 +44,8 @@ def _troubles(told: dict[str, Any]) -> list[str]:
     bgp = told["bgp"]
     if bgp and not bgp["relay"]:
         troubles.append("no relay is connected: is ExaBGP running?")
+    elif bgp and bgp["configuration"] == "stale":
+        troubles.append("ExaBGP runs with another configuration: write a new one with `l3ctl exabgp-config --output FILE`, and restart it")
     elif bgp and (silent := [address for address, state in bgp["peers"].items() if state != "up"]):
         troubles.append(f"no BGP session with {', '.join(silent)}: what is announced is not heard there")
     if bgp and bgp["drained"]:
@@ -98,7 +100,7 @@ def _show(router: str, told: dict[str, Any]) -> None:
             if port["held_down"] is not None
             else "?"
             if announced is None
-            else "\n".join(announced) or "-",
+            else "\n".join(announced) or port["unannounced"] or "-",
             _refused(port),
         )
     console.print(table)

@@ -121,7 +121,11 @@ def _router_id(value: object) -> IPv4Address:
 
 
 def _or_off(value: object) -> object:
-    return None if value == "off" else value
+    if value == "off":
+        return None
+    if isinstance(value, str):
+        raise must("be a mapping, or off")
+    return value
 
 
 class DampingRecord(Strict):

@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import StrictBool, model_validator
 
-from l3ctl.model import Host, Mode, PathAttributes, Port, eui64_link_local
+from l3ctl.lladdr import eui64_link_local
+from l3ctl.model import Host, Mode, PathAttributes, Port
 from l3ctl.reading.document import Loc
 from l3ctl.reading.fields import (
     BilledPrefix,

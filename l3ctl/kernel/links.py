@@ -13,7 +13,8 @@ from l3ctl.errors import NetlinkFailed
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.steady import Steady
 from l3ctl.kernel.wire import RTM_GETLINK, Message, Refusal, attribute, attributes
-from l3ctl.model import LinkFacts, format_lladdr
+from l3ctl.lladdr import format_lladdr
+from l3ctl.model import LinkFacts
 
 _IFINFOMSG = struct.Struct("=BxHiII")
 """ifi_family, ifi_type, ifi_index, ifi_flags, ifi_change"""

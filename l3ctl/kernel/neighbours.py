@@ -22,7 +22,8 @@ from l3ctl.kernel.wire import (
     attribute,
     attributes,
 )
-from l3ctl.model import Address, Neighbour, format_lladdr, parse_lladdr
+from l3ctl.lladdr import format_lladdr, parse_lladdr
+from l3ctl.model import Address, Neighbour
 
 _NUD_PERMANENT = 0x80
 _NDA_DST, _NDA_LLADDR, _NDA_IFINDEX, _NDA_PROTOCOL = 1, 2, 8, 12

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address
 from l3ctl.lab import frames
 from l3ctl.lab.customers import CUSTOMERS, GATEWAY4, GATEWAY6, Customer
 from l3ctl.lab.topology import Lab
-from l3ctl.model import parse_lladdr
+from l3ctl.lladdr import parse_lladdr
 
 _TRACTABLE = 40_000
 """frames at most in one attack, so that a flood stops by itself"""

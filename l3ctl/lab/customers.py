@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
 from pathlib import Path
 
-from l3ctl.model import eui64_link_local
+from l3ctl.lladdr import eui64_link_local
 
 UPSTREAM6, UPSTREAM4 = "2001:db8:ffff::1", "198.51.100.1"
 ROUTER6, ROUTER4 = "2001:db8:ffff::2", "198.51.100.2"

@@ -1,4 +1,4 @@
-"""The story of l3ctl in about a minute. Every line it tells was observed; what is not as promised ends it with an error."""
+"""The story of l3ctl in about half a minute. Every line it tells was observed; what is not as promised ends it with an error."""
 
 import json
 import os

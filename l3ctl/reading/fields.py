@@ -13,7 +13,8 @@ from typing import Annotated, TypeVar
 
 from pydantic import PlainValidator, ValidationInfo
 
-from l3ctl.model import Address, Prefix, format_lladdr
+from l3ctl.lladdr import format_lladdr
+from l3ctl.model import Address, Prefix
 from l3ctl.reading.validation import Fault, must, refused
 
 LINK_LOCAL = IPv6Network("fe80::/10")
@@ -65,6 +66,8 @@ def _lladdr(value: object) -> str:
 
 def _address(value: object) -> Address:
     """An address of either family that one interface can hold."""
+    if isinstance(value, str) and "%" in value:
+        raise must("be an IP address without a zone", "name the link in 'interface'")
     try:
         # An IPv6 zone (%eth0) names an interface of this machine; where one is needed it has a key of its own.
         address = ip_address(value) if isinstance(value, str) and "%" not in value else None

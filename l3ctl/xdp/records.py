@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
-from l3ctl.model import Address, Host, Mode, PortPolicy, Prefix, format_lladdr, parse_lladdr
+from l3ctl.lladdr import format_lladdr, parse_lladdr
+from l3ctl.model import Address, Host, Mode, PortPolicy, Prefix
 from l3ctl.xdp.abi import abi
 
 KEYS = {"hosts": "host_key", "prefixes": "prefix_key", "gateways": "gateway_key"}

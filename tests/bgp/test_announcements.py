@@ -33,6 +33,7 @@ def test_prefixes_of_both_families_reach_the_peers_kernel_and_leave_it(routers: 
     assert agent.speaker.settled(WEB1)
     assert agent.speaker.status() == {
         "relay": True, "held": 2, "wanted": 2, "queued": 0, "refused": [], "peers": {"2001:db8:ffff::1": "up"},
+        "configuration": "current",
     }  # fmt: skip
 
 

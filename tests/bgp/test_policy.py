@@ -108,7 +108,11 @@ def test_nobody_else_may_speak_for_exabgp(lab: Lab) -> None:
 def test_a_port_has_its_own_attributes_and_changing_them_loses_nothing(lab: Lab) -> None:
     own = {"med": 5, "communities": ["65010:7", "65535:65281"], "large_communities": ["65010:1:2"]}
     losses: list[set[str]] = []
-    reload_inventory(lab, bgp=own)
+    lab.write_inventory({**record(one), **({"bgp": own} if one is WEB1 else {})} for one in CUSTOMERS)
+    planned = lab.l3ctl("plan", ok=(3,))
+    assert f"~ announce prefix {WEB1.ipv6} med 5 communities 65010:7,65535:65281 large_communities 65010:1:2\n" in planned
+    assert planned.endswith("1 port: 0 to add, 2 to replace, 0 to remove\n")
+    lab.l3ctl("apply")
     ends = time.monotonic() + WHOLE
     while "BGP.med: 5" not in route(lab, str(WEB1.ipv6)) or "BGP.med: 5" not in route(lab, f"{WEB1.ipv4}/32"):
         losses.append(EVERYBODY - lab.bird_prefixes())
@@ -129,6 +133,7 @@ def test_a_port_has_its_own_attributes_and_changing_them_loses_nothing(lab: Lab)
 
 def test_a_port_that_is_not_to_be_announced_is_routed_all_the_same(lab: Lab) -> None:
     reload_inventory(lab, announce=False)
+    assert [port["unannounced"] for port in lab.status()["ports"]] == [None, None, "announce: false"]
     wait_for(lab, EVERYBODY - {str(WEB1.ipv6), f"{WEB1.ipv4}/32"})
     assert json.loads(lab.l3ctl("plan", "--json"))["changes"] == []
     assert str(WEB1.ipv6) in lab.router.run("ip", "-6", "route", "show", "dev", WEB1.port)
@@ -237,6 +242,8 @@ def test_a_password_and_ttl_security_guard_the_session(lab: Lab) -> None:
     guarded = config.replace("local_address:", "password_file: secret, ttl_security: true, local_address:")
     exabgp = exabgp_pid(lab)
     restart_agent(lab, guarded)
+    lab.wait("the relay", lambda: lab.status()["bgp"]["relay"], WHOLE)
+    assert "ExaBGP runs with another configuration" in " ".join(lab.status()["troubles"])
     os.kill(exabgp, signal.SIGTERM)
     bird = (lab.run_dir / "bird.conf").read_text()
     try:
@@ -249,6 +256,7 @@ def test_a_password_and_ttl_security_guard_the_session(lab: Lab) -> None:
         (lab.run_dir / "bird.conf").write_text(bird.replace("graceful restart on;", 'password "sesame#1"; ttl security on;'))
         lab.upstream.run("birdc", "-s", f"{lab.run_dir}/bird.ctl", "configure")
         wait_for(lab, EVERYBODY)
+        assert lab.status()["bgp"]["configuration"] == "current"
     finally:
         (lab.run_dir / "bird.conf").write_text(bird)
         lab.upstream.run("birdc", "-s", f"{lab.run_dir}/bird.ctl", "configure")

@@ -18,7 +18,8 @@ from l3ctl.lab.customers import CUSTOMERS, GATEWAY6, UPSTREAM4, UPSTREAM6, Custo
 from l3ctl.lab.frames import arp, ethernet, icmpv6, ipv6
 from l3ctl.lab.programs import PROGRAM
 from l3ctl.lab.topology import Lab
-from l3ctl.model import Mode, parse_lladdr
+from l3ctl.lladdr import parse_lladdr
+from l3ctl.model import Mode
 from tests.netns.traces import leftovers, own_network
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]

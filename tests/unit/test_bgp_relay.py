@@ -18,6 +18,7 @@ import pytest
 from l3ctl.bgp import relay as relay_module
 from l3ctl.bgp.relay import BACKLOG_LIMIT, LINE_LIMIT, WINDOW
 
+MADE_FOR = "a1b2c3"
 PEER = "2001:db8:ffff::1"
 ATTRIBUTES = "next-hop 2001:db8:ffff::2 med 0"
 EORS = ["announce eor ipv6 unicast", "announce eor ipv4 unicast"]
@@ -76,6 +77,14 @@ class Line:
         return self.hear(1) == []
 
 
+class AgentSide(Line):
+    """Does not mention what the relay says first, always."""
+
+    def take(self, chunk: bytes) -> None:
+        super().take(chunk)
+        self.buffer = self.buffer.replace(f"made-for {MADE_FOR}\n".encode(), b"")
+
+
 class ExabgpSide(Line):
     """Answers what the relay asks for itself at once, from `shown`, also while the test listens to the agent's side."""
 
@@ -107,7 +116,7 @@ class Bench:
         self.start()
 
     def start(self) -> None:
-        argv = [sys.executable, "-I", relay_module.__file__, str(self.socket_path)]
+        argv = [sys.executable, "-I", relay_module.__file__, str(self.socket_path), "--made-for", MADE_FOR]
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.processes.append(self.process)
         assert self.process.stdin is not None
@@ -117,7 +126,7 @@ class Bench:
     def connect(self) -> Line:
         connection, _ = self.listener.accept()
         self.connections.append(connection)
-        return Line(connection.fileno(), connection.fileno(), self.exabgp)
+        return AgentSide(connection.fileno(), connection.fileno(), self.exabgp)
 
     def hang_up(self) -> None:
         self.connections.pop().close()
@@ -340,7 +349,8 @@ def test_it_ends_with_exabgp(bench: Bench) -> None:
 
 def test_it_waits_for_an_agent_that_comes_late(tmp_path: Path) -> None:
     path = tmp_path / "bgp.sock"
-    process = subprocess.Popen([sys.executable, "-I", relay_module.__file__, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    argv = [sys.executable, "-I", relay_module.__file__, str(path), "--made-for", MADE_FOR]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     with process, socket.socket(socket.AF_UNIX) as listener:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -352,7 +362,7 @@ def test_it_waits_for_an_agent_that_comes_late(tmp_path: Path) -> None:
         listener.settimeout(20)
         connection, _ = listener.accept()
         with connection:
-            assert Line(connection.fileno(), connection.fileno(), exabgp).hear() == ["ready"]
+            assert Line(connection.fileno(), connection.fileno(), exabgp).hear(2) == [f"made-for {MADE_FOR}", "ready"]
         process.terminate()
 
 

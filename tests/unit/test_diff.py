@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from l3ctl.desired import desired, route_metric
 from l3ctl.diff import diff, diff_all, goes
+from l3ctl.lladdr import eui64_link_local
 from l3ctl.model import (
     Announcement,
     Change,
@@ -26,7 +27,6 @@ from l3ctl.model import (
     Route,
     Settings,
     Verb,
-    eui64_link_local,
 )
 
 SETTINGS = Settings(gateway_ipv6=(IPv6Address("fe80::1"),), gateway_ipv4=(IPv4Address("192.0.2.1"),))

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).parents[2] / "l3ctl"
 README = Path(__file__).parents[2] / "README.md"
 STANDARD = sys.stdlib_module_names
 
-GROUND = {"configuration", "model", "errors", "log"}
+GROUND = {"configuration", "model", "lladdr", "errors", "log"}
 """what every room may stand on; the picture leaves it out"""
 BACKENDS = {"kernel", "xdp", "bgp"}
 LAYERS = (
@@ -26,7 +26,7 @@ LAYERS = (
     {"config", "inventory", "desired", "diff", "evidence", "damping"},
     {"reading"},
     {"log", "configuration"},
-    {"model", "errors"},
+    {"model", "lladdr", "errors"},
 )
 """top to bottom; imports go down only"""
 
@@ -97,7 +97,7 @@ def test_a_library_has_one_room(library: str, owner: str) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        *("model.py", "configuration.py", "errors.py", "log.py", "desired.py", "diff.py", "evidence.py", "damping.py"),
+        *("model.py", "configuration.py", "lladdr.py", "errors.py", "log.py", "desired.py", "diff.py", "evidence.py", "damping.py"),
         *("bgp/flush.py", "bgp/hearing.py", "bgp/relay.py", "bgp/shown.py"),
     ],
 )

@@ -13,7 +13,8 @@ from pyroute2.netlink.rtnl.ndmsg import ndmsg
 from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
 from l3ctl.kernel import addresses, bulk, links, neighbours, routes, wire
-from l3ctl.model import GatewayAddress, LinkFacts, Neighbour, Route, format_lladdr
+from l3ctl.lladdr import format_lladdr
+from l3ctl.model import GatewayAddress, LinkFacts, Neighbour, Route
 
 IFINDEX = st.integers(1, 2**31 - 1)
 IPV6 = st.integers(0, 2**128 - 1).map(IPv6Address)

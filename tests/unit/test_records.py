@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from l3ctl.model import Host, Mode, PortPolicy, format_lladdr
+from l3ctl.lladdr import format_lladdr
+from l3ctl.model import Host, Mode, PortPolicy
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.records import Records, decode, encode, port_of
 

@@ -13,7 +13,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from random import Random
 from typing import TypeVar
 
-from l3ctl.model import Host, Mode, PortPolicy, eui64_link_local, parse_lladdr
+from l3ctl.lladdr import eui64_link_local, parse_lladdr
+from l3ctl.model import Host, Mode, PortPolicy
 
 _T = TypeVar("_T")
 

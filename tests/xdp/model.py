@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from l3ctl.model import Host, Mode, PortPolicy, parse_lladdr
+from l3ctl.lladdr import parse_lladdr
+from l3ctl.model import Host, Mode, PortPolicy
 
 _TAGS = (0x8100, 0x88A8)
 _INNER_TAGS = (0x8100, 0x88A8, 0x9100)
