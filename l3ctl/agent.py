@@ -21,7 +21,8 @@ from l3ctl.failures import Failed, Failures
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lock import Lock
 from l3ctl.log import event
-from l3ctl.model import Announcement, Change, NextHop
+from l3ctl.model import Announcement, Change
+from l3ctl.next_hops import NextHops
 from l3ctl.router import Made, Router
 from l3ctl.silence import Silence
 from l3ctl.site import Site, load_site_apart
@@ -55,10 +56,11 @@ class Agent:
         self._kernel = Kernel(config.sysctl_memory)
         self._filter = Filter(config.bpffs, config.xdp_mode)
         bgp = config.bgp
-        self._speaker = Speaker(config.bgp_socket, bgp, self._selector, _tell_answer) if bgp else None
+        self._speaker = Speaker(config.bgp_socket, bgp, self._selector, self._tell_answer) if bgp else None
         self._router = Router(site.ports, config.settings, self._kernel, self._filter, self._speaker)
         self._router.take_over = take_over
         self._waiting = Waiting(self._router)
+        self._next_hops = NextHops(bgp, self._kernel, self._speaker)
         self._billing = Billing(site.ports, config.gateways)
         self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
@@ -160,6 +162,8 @@ class Agent:
         if batch.overrun and self._pass_soon():
             return
         try:
+            if self._next_hops.are_concerned(batch.ifindexes):
+                self._failures.next_hops(self._next_hops.resolve())
             ports = self._router.concerned(batch.ifindexes, batch.links_changed)
             self._silence.watch(ports)
             self._waiting.add(ports)
@@ -185,8 +189,7 @@ class Agent:
         """`asked`: somebody waits for the changes; else they are told one by one, and forgotten."""
         began = time.monotonic()
         self._next_pass = began + self._site.config.full_pass
-        self._resolve_next_hops()
-        made = self._account(None, self._router.put_right, keep=asked)
+        made = self._account(None, self._put_right, keep=asked)
         now = time.monotonic()
         self._rested = now + max(TICK, now - began)
         if made is None:
@@ -198,18 +201,9 @@ class Agent:
             self._speaker.complete()
         return made
 
-    def _resolve_next_hops(self) -> None:
-        """Of a link-local that has gone the last one is kept: its link is down, and so will the session be."""
-        bgp = self._site.config.bgp
-        for peer in bgp.peers if bgp else ():
-            if peer.next_hop is NextHop.LINK_LOCAL and self._speaker is not None:
-                try:
-                    link_local = self._kernel.link_local(peer.interface, peer.local_address)
-                except L3ctlError as error:
-                    self._stumble(error)
-                else:
-                    if link_local is not None:
-                        self._speaker.resolve(peer, link_local)
+    def _put_right(self) -> Iterator[Made]:
+        self._failures.next_hops(self._next_hops.resolve())
+        yield from self._router.put_right()
 
     def _account(self, ports: Collection[str] | None, work: Callable[[], Iterator[Made]], *, keep: bool = False) -> list[Change] | None:
         """Do the work on these ports, or on all, and tell what came of it, step by step: the changes made, if they are to be kept.
@@ -294,7 +288,14 @@ class Agent:
         """How far it is: what ExaBGP is still to be asked for, and whether it has sent everything."""
         assert self._speaker is not None
         told = self._speaker.status()
-        return {"drained": self._router.drained, "relay": told["relay"], "left": told["queued"], "sent": self._speaker.sent()}
+        sent = self._speaker.sent() and not self._router.present.wishes
+        return {
+            "drained": self._router.drained,
+            "relay": told["relay"],
+            "left": told["queued"],
+            "sent": sent,
+            "without_session": self._speaker.without_session(),
+        }
 
     def _has(self, fingerprint: object) -> bool:
         """Whether what the asker has read is what we work by; then nothing is wrong with it any more, if it was."""
@@ -312,9 +313,8 @@ class Agent:
             raise BadInput([Problem(str(site.path), "the running agent reads this file, which says otherwise", "ask with --config")])
         return self._router.preview(site.ports, site.config.settings)
 
-
-def _tell_answer(command: Command, accepted: bool) -> None:
-    if accepted:
-        event(command.verb, peer=command.peer, prefixes=" ".join(command.prefixes))
-    else:
-        event("refuse", command=command, reason="ExaBGP answered error")
+    def _tell_answer(self, command: Command, accepted: bool) -> None:
+        if accepted:
+            event(command.verb, peer=command.peer, prefixes=" ".join(command.prefixes))
+        else:
+            self._failures.refused(str(command))

@@ -7,6 +7,8 @@ from l3ctl.errors import L3ctlError
 from l3ctl.log import event
 from l3ctl.model import Change
 
+_TOLD = 1000
+"""refused commands that are remembered"""
 NOWHERE = "-"
 """in the place of a port, for what is no port's"""
 
@@ -32,6 +34,8 @@ class Failures:
         self._told: dict[str, list[str]] = {}
         self._trouble = ""
         self._bad_input: list[str] = []
+        self._next_hops: list[str] = []
+        self._refused: set[str] = set()
 
     def ports(self) -> Collection[str]:
         """Where something failed, and is to be tried again."""
@@ -68,6 +72,18 @@ class Failures:
         for line in self._bad_input:
             event("refuse", reason=line)
 
+    def next_hops(self, missing: list[str]) -> None:
+        """These are not there."""
+        for line in missing if missing != self._next_hops else ():
+            event("refuse", reason=line)
+        self._next_hops = missing
+
+    def refused(self, command: str) -> None:
+        """ExaBGP would not take a command: told once, however often it is asked."""
+        if command not in self._refused:
+            event("refuse", command=command, reason="ExaBGP answered error")
+            self._refused = {*self._refused, command} if len(self._refused) < _TOLD else {command}
+
     def as_json(self) -> list[dict[str, object]]:
         """All that fails now."""
         told: list[dict[str, object]] = [
@@ -75,5 +91,6 @@ class Failures:
             for name, failures in sorted(self._failed.items())
             for failure in failures
         ]
+        told += ({"port": NOWHERE, "change": "find the next hop", "reason": line} for line in self._next_hops)
         told += ({"port": NOWHERE, "change": "read the configuration and inventory", "reason": line} for line in self._bad_input)
         return [*told, {"port": NOWHERE, "change": "look at everything", "reason": self._trouble}] if self._trouble else told

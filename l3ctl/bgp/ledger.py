@@ -22,6 +22,8 @@ UNKNOWN_HOST = IPv6Address("::")
 """the host of a prefix that is held though nobody wishes it: BGP does not carry it"""
 
 
+HELD_LIMIT = 1_000_000
+"""routes of all peers: an ExaBGP with so many takes minutes to say so"""
 WITHDRAWS_AT_ONCE = 64
 """commands that may be unanswered while there is something to withdraw: 1,536 prefixes, and fewer bytes than a relay reads ahead"""
 
@@ -47,6 +49,9 @@ class Ledger:
         self._underway: dict[Key, Command] = {}
         """what they are about, and which of them is the last: it is considered again when that one is answered"""
         self._refused: dict[Key, Command] = {}
+        self._up: set[str] = set()
+        """peers that have a session. For one that has none, ExaBGP keeps what it takes, also of one route in several attribute sets: when
+        the session comes it sends them in the order in which the sets came to be, and no withdraw among them"""
         self._ready = self._complete = False
 
     # what the agent says
@@ -84,14 +89,26 @@ class Ledger:
 
     # what ExaBGP says, through the relay
 
-    def adopt(self, peer: str, prefix: str, attributes: str) -> None:
-        """It holds this already."""
+    def adopt(self, peer: str, prefix: str, attributes: str) -> bool:
+        """It holds this already. False where it says to hold more than it ever could."""
         self._have[peer, prefix] = attributes
+        return len(self._have) <= HELD_LIMIT
+
+    def session(self, peer: str, *, up: bool) -> None:
+        """Whether a peer has a session. One that comes up is sent all that is held, and shows that it exists."""
+        (self._up.add if up else self._up.discard)(peer)
+        if up:
+            self._retry(peer)
 
     def ready(self) -> None:
-        """It has said all it holds."""
+        """It has said all it holds, and to whom it has sessions: to the others it has sent nothing of it."""
         self._ready = True
+        self._lately = {key: attributes for key, attributes in self._have.items() if key[0] not in self._up}
         self._resync()
+
+    def is_ready(self) -> bool:
+        """Whether it has."""
+        return self._ready
 
     def disconnected(self) -> None:
         """Nothing is known of it any more."""
@@ -100,6 +117,7 @@ class Ledger:
         self._waiting.clear()
         self._refused.clear()
         self._lately, self._flushing = {}, None
+        self._up.clear()
         self._asked.clear()
         self._underway.clear()
         self._ready = False
@@ -120,15 +138,16 @@ class Ledger:
             self._consider(key, live=accepted, alone=not accepted)
         return command
 
-    def retry(self, peer: str) -> None:
-        """Ask again for what was refused for this peer: it has just shown that it exists."""
+    def _retry(self, peer: str) -> None:
+        """Ask again for what was refused for this peer."""
         for key in [key for key in self._refused if key[0] == peer]:
             del self._refused[key]
             self._consider(key, live=False)
 
     def flushed(self) -> None:
-        """It has sent all that it had taken when it was asked."""
-        self._flushing = None
+        """It has sent all that it had taken when it was asked, to whom it has a session; for the others all of it still waits in there."""
+        told, self._flushing = self._flushing or {}, None
+        self._lately = {key: attributes for key, attributes in told.items() if key[0] not in self._up} | self._lately
         waiting, self._waiting = self._waiting, set()
         for key in waiting:
             self._consider(key, live=False)
@@ -158,22 +177,26 @@ class Ledger:
 
     def flush(self) -> bool:
         """Whether a flush is to be asked for now: there is nothing else to do, and something that is perhaps not sent."""
-        if not (self._ready and self._lately) or self._flushing is not None or self._asked or self._pending:
+        if not (self._ready and self._to_be_sent()) or self._flushing is not None or self._asked or self._pending:
             return False
         self._flushing, self._lately = self._lately, {}
         return True
 
     def waits_for_flush(self) -> bool:
         """Whether something cannot be asked before ExaBGP has sent what it took."""
-        return bool(self._waiting)
+        return any(peer in self._up for peer, _ in self._waiting)
+
+    def _to_be_sent(self) -> bool:
+        """Whether it has something perhaps not sent to a peer that has a session."""
+        return any(peer in self._up for peer, _ in self._lately)
 
     def in_sync(self) -> bool:
         """Whether ExaBGP holds all that is wished and it would take, and nothing else."""
-        return self._ready and self._complete and not self._asked and not self._pending and not self._waiting
+        return self._ready and self._complete and not self._asked and not self._pending and not self.waits_for_flush()
 
     def sent(self) -> bool:
         """Whether it has sent it, too, to each peer that has a session."""
-        return self.in_sync() and not self._lately and self._flushing is None
+        return self.in_sync() and not self._to_be_sent() and self._flushing is None
 
     # what the agent asks
 

@@ -7,6 +7,7 @@ that a host is on two routers at once: by mistake, or for the moment in which it
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from l3ctl.bgp.hearing import LIMIT
 from l3ctl.model import BgpSettings
 
 LASTS = 1.0
@@ -23,35 +24,33 @@ class Duplicate:
 
 
 class Others:
-    """The book of one router. The relay bounds how much is in it."""
+    """The book of one router. The relay bounds how much is in it, and so do we: who runs as ExaBGP's user may be another."""
 
     def __init__(self, settings: BgpSettings) -> None:
         self._own = {str(address) for peer in settings.peers for address in (peer.next_hop, peer.local_address)}
         self._routes: dict[str, dict[str, str]] = {}
-        """prefix -> peer -> next hop"""
+        """peer -> prefix -> next hop"""
         self._since: dict[tuple[str, str], float] = {}
         """(prefix, next hop) of each that is a duplicate now -> when it was first seen to be one"""
         self.overflowing: set[str] = set()
         """peers that say more than is kept"""
 
-    def announce(self, peer: str, prefix: str, next_hop: str) -> None:
-        """A peer has this route now, and no other for this prefix."""
+    def announce(self, peer: str, prefix: str, next_hop: str) -> bool:
+        """A peer has this route now, and no other for this prefix. False where there are more than a relay keeps."""
+        routes = self._routes.setdefault(peer, {})
         if next_hop in self._own:
-            self.withdraw(peer, prefix)
+            routes.pop(prefix, None)
         else:
-            self._routes.setdefault(prefix, {})[peer] = next_hop
+            routes[prefix] = next_hop
+        return len(routes) <= LIMIT
 
     def withdraw(self, peer: str, prefix: str) -> None:
         """A peer has it no more."""
-        routes = self._routes.get(prefix, {})
-        routes.pop(peer, None)
-        if not routes:
-            self._routes.pop(prefix, None)
+        self._routes.get(peer, {}).pop(prefix, None)
 
     def forget(self, peer: str) -> None:
         """Its session ended, or began."""
-        for prefix in [prefix for prefix, routes in self._routes.items() if peer in routes]:
-            self.withdraw(peer, prefix)
+        self._routes.pop(peer, None)
         self.overflowing.discard(peer)
 
     def clear(self) -> None:
@@ -62,9 +61,9 @@ class Others:
     def lasting(self, announced: AbstractSet[str], now: float) -> list[Duplicate]:
         """What has been a duplicate for a while, `announced` being what is announced here. To be asked often: it sees no sooner."""
         found = {
-            (prefix, next_hop): peer
-            for prefix in self._routes.keys() & announced
-            for peer, next_hop in sorted(self._routes[prefix].items(), reverse=True)
+            (prefix, routes[prefix]): peer
+            for peer, routes in sorted(self._routes.items(), reverse=True)
+            for prefix in routes.keys() & announced
         }
         self._since = {key: self._since.get(key, now) for key in found}
         return [Duplicate(*key, peer) for key, peer in sorted(found.items()) if now - self._since[key] >= LASTS]

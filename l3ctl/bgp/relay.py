@@ -201,7 +201,7 @@ class Relay:
             agent.close()
             return
         self.agent = agent
-        self.flush.begin()  # what another agent asked last may not be sent yet
+        self.flush.begin(patient=False)  # what another agent asked last may not be sent yet
 
     def drop(self, why: str) -> None:
         """Let this agent go; what it sent and was not yet asked of ExaBGP is void, the line it died in above all."""
@@ -289,7 +289,7 @@ class Relay:
             self.own.extend(() if self.synced else END_OF_RIB)
             self.synced = True
         elif line == "flush":
-            self.flush.begin()
+            self.flush.begin(patient=True)
         elif told_in(line) and line.isprintable():
             self.ask(line, self.agent)
         else:

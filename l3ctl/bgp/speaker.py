@@ -10,7 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_network
 from pathlib import Path
 
 from l3ctl.bgp.exabgp_config import fingerprint
@@ -131,6 +131,10 @@ class Speaker:
         """Whether, further, ExaBGP has sent it all to each peer that has a session. It may be stopped then without losing a withdraw."""
         return self._ledger.sent()
 
+    def without_session(self) -> list[str]:
+        """Peers that hear nothing of us now, and may keep for a while what they heard before."""
+        return sorted(address for address, state in self._peers.items() if state != "up")
+
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP answered `error` to; each is asked again only when its wish changes, its peer comes up or ExaBGP restarts."""
         return self._ledger.refused()
@@ -216,33 +220,37 @@ class Speaker:
             self._disconnect()
 
     def _heard(self, line: str) -> bool:
-        """One line of the relay; False for one that does not belong here."""
+        """One line of the relay; False for one that does not belong here: who runs as ExaBGP's user may say anything."""
+        if not (line.isascii() and line.isprintable()):
+            return False
         match line.split(" ", 3):
             case ["done" | "error" as answer] if self._ledger.awaits_answer():
                 command = self._ledger.answered(answer == "done")
                 self._asked_at = time.monotonic()
                 if self._on_answer is not None:
                     self._on_answer(command, answer == "done")
-            case ["held", peer, prefix, attributes] if self._ledger.held() is None:
-                self._ledger.adopt(peer, prefix, attributes)
+            case ["held", peer, prefix, attributes] if not self._ledger.is_ready() and _is_prefix(prefix):
+                return self._ledger.adopt(peer, prefix, attributes)
             case ["peer", address, ("up" | "down") as state]:
-                if self._peers.get(address) != state:
-                    event("session", peer=address, state=state)
-                self._peers[address] = state
-                self._others.forget(address)
-                if state == "up":
-                    self._ledger.retry(address)
-            case ["made-for", *fingerprints]:
-                self._made_for = "".join(fingerprints)
+                if address in self._peers:  # ExaBGP may still have one that is no longer in our configuration
+                    if self._peers[address] != state:
+                        event("session", peer=address, state=state)
+                    self._peers[address] = state
+                    self._others.forget(address)
+                    self._ledger.session(address, up=state == "up")
+            case ["made-for", fingerprint_]:
+                self._made_for = fingerprint_
             case ["flushed"]:
                 self._ledger.flushed()
+            case ["heard", peer, *_] if peer not in self._peers:
+                pass
             case ["heard", peer, "announce", route] if route.count(" ") == 1:
-                self._others.announce(peer, *route.split(" "))
+                return self._others.announce(peer, *route.split(" "))
             case ["heard", peer, "withdraw", prefix]:
                 self._others.withdraw(peer, prefix)
             case ["heard", peer, "more"]:
                 self._others.overflowing.add(peer)
-            case ["ready"]:
+            case ["ready"] if not self._ledger.is_ready():
                 self._ledger.ready()
             case _:
                 return False
@@ -277,3 +285,11 @@ class Speaker:
             self._waits_to_write = bool(self._outgoing)
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._waits_to_write else 0)
             self._selector.modify(self._relay, events, self._serve)
+
+
+def _is_prefix(text: str) -> bool:
+    """Whether it is written as we and ExaBGP write a prefix."""
+    try:
+        return str(ip_network(text)) == text
+    except ValueError:
+        return False

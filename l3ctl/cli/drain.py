@@ -21,29 +21,38 @@ _POLL = 0.2
 def command(config_path: Path, timeout: float, stop: bool, as_json_text: bool) -> int:
     """Withdraw everything and announce nothing, for a maintenance, until `undrain`. Ports stay guarded and routed.
 
-    Ends when ExaBGP has sent the last withdraw: from then on it may be stopped, and no peer keeps a route. A router that is started anew
-    while it is drained stays so; one that was booted does not.
+    Ends when every peer has a session and was sent the last withdraw: ExaBGP may be stopped then, and no peer that reads what it is sent
+    keeps a route. An agent that is started anew meanwhile announces nothing either; on a router that was booted it does.
     """
     config = load_configuration(config_path)
     if config.bgp is None:
         raise BadInput([Problem(str(config_path), "no 'bgp' section, so there is nothing to drain", "add one")])
     told = ask(config.agent_socket, {"command": "drain"})
     ends = time.monotonic() + timeout
-    while not told["sent"] and time.monotonic() < ends:
+    while told["drained"] and not _is_done(told) and time.monotonic() < ends:
         time.sleep(_POLL)
         told = ask(config.agent_socket, {"command": "drained"})
-    if told["sent"] and stop:
+    if _is_done(told) and stop:
         ask(config.agent_socket, {"command": "stop"})
     if as_json_text:
         print_json(told)
-    if not told["sent"]:
+    if not _is_done(told):
         raise AgentRefused(*_unfinished(told, timeout))
     if not as_json_text:
         click.echo("drained: all is withdrawn, and ExaBGP may be stopped; `l3ctl undrain` announces again")
     return 0
 
 
+def _is_done(told: Answer) -> bool:
+    return bool(told["drained"] and told["sent"] and not told["without_session"])
+
+
 def _unfinished(told: Answer, timeout: float) -> tuple[str, str]:
+    if not told["drained"]:
+        return "somebody has undrained this router meanwhile", "`l3ctl status` says how it stands"
     if not told["relay"]:
         return "no relay is connected, so what ExaBGP announces is not withdrawn", "is ExaBGP running? It will be told as soon as it is"
+    if told["sent"]:
+        mend = "it may keep what it heard before for `restart_time`; wait, or end the session there"
+        return f"all is withdrawn, but {', '.join(told['without_session'])} could not be told: no session", mend
     return f"not all is withdrawn after {timeout:g} s, {told['left']} changes are left", "it goes on; `l3ctl status` says how it stands"

@@ -60,8 +60,9 @@ def parse_link(payload: bytes) -> LinkFacts:
 
 
 def parse_event(payload: bytes) -> LinkFacts | None:
-    """The facts of an RTM_NEWLINK that nobody asked for; None of a bridge's about its port (AF_BRIDGE), which has some of them only."""
-    return parse_link(payload) if payload[0] == AF_UNSPEC else None
+    """The facts of an RTM_NEWLINK that nobody asked for; None where it has some of them only, as a bridge's about its port (AF_BRIDGE)."""
+    whole = payload[0] == AF_UNSPEC and {_IFLA_IFNAME, _IFLA_MTU} <= attributes(payload, _IFINFOMSG.size).keys()
+    return parse_link(payload) if whole else None
 
 
 def _text(raw: bytes) -> str:

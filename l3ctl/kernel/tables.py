@@ -68,13 +68,21 @@ class Kernel:
         """Others' routes of the same prefixes as ours in a look at everything, as they are now."""
         return tuple(found.rivals(self._socket, Names(self._socket), seen))
 
-    def link_local(self, interface: str | None, beside: Address) -> IPv6Address | None:
-        """Our link-local on a netdev, or on the one that has the address `beside`; None where there is none."""
-        seen = [entry for entry in self._socket.dump(addresses.pack_dump(None), addresses.parse) if entry is not None]
-        link = self.link(interface) if interface is not None else None
-        here = {link.ifindex} if link is not None else {entry.ifindex for entry in seen if entry.address.ip == beside}
-        own = [entry.address.ip for entry in seen if entry.ifindex in here and entry.address.is_link_local]
-        return own[0] if own else None
+    def links_of(self, interface: str | None, address: Address) -> set[int]:
+        """The netdev of this name, or those that have the address, by ifindex."""
+        if interface is not None:
+            link = self.link(interface)
+            return {link.ifindex} if link is not None else set()
+        return {entry.ifindex for entry in self._addresses() if entry.address.ip == address}
+
+    def link_local(self, ifindexes: Collection[int]) -> IPv6Address | None:
+        """Our link-local on one of these netdevs; None where there is none."""
+        own = (entry.address.ip for entry in self._addresses() if entry.ifindex in ifindexes and entry.address.is_link_local)
+        return next(own, None)
+
+    def _addresses(self) -> list[addresses.AddressEntry]:
+        seen = self._socket.dump(addresses.pack_dump(None), addresses.parse)
+        return [entry for entry in seen if entry is not None]
 
     def holds(self, neighbours: Collection[Neighbour]) -> bool:
         """Whether all of these are there as they should be. Each is asked for, so that it does not matter how many others there are."""

@@ -72,7 +72,9 @@ def test_exabgp_and_its_relay_run_as_a_user_that_the_agent_knows(lab: Lab) -> No
         for user, argv in (
             line.split(None, 1)
             for pid in lab.router.pids()
-            for line in subprocess.run(["ps", "-o", "user=,args=", "-p", str(pid)], capture_output=True, text=True).stdout.splitlines()
+            for line in subprocess.run(
+                ["ps", "-ww", "-o", "user=,args=", "-p", str(pid)], capture_output=True, text=True
+            ).stdout.splitlines()
         )
         if "relay" in argv or "server" in argv
     }

@@ -35,7 +35,9 @@ def announcements(prefixes: Iterable[str], med: int = 0) -> frozenset[Announceme
 class Exabgp:
     """Its adj-rib-out as far as it matters here: what it has taken, what of that is pending, and what its peers have been sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, up: set[str]) -> None:
+        self.up = up
+        """peers with a session"""
         self.taken: dict[Route, str] = {}
         self.pending: dict[str, dict[Route, Verb]] = {}
         self.latest: dict[Route, str] = {}
@@ -53,14 +55,29 @@ class Exabgp:
             self.pending.setdefault(command.attributes, {})[route] = command.verb
             self.latest[route] = command.attributes
 
-    def send(self) -> None:
+    def send(self, *, withdraws: bool = True) -> None:
         for attributes, changes in self.pending.items():
-            for route, verb in changes.items():
+            for route in [one for one in changes if one[0] in self.up]:
+                verb = changes.pop(route)
+                self.latest.pop(route, None)
                 if verb is Verb.ANNOUNCE:
                     self.peers[route] = attributes
-                else:
+                elif withdraws:
                     self.peers.pop(route, None)
-        self.pending, self.latest = {}, {}
+        self.pending = {attributes: changes for attributes, changes in self.pending.items() if changes}
+
+    def session(self, peer: str, *, up: bool) -> None:
+        """One that comes up begins with all that is held, beside what has been pending, and without its withdraws."""
+        if not up:
+            self.up.discard(peer)
+        elif peer not in self.up:
+            self.send()  # the others are served in between
+            self.up.add(peer)
+            self.peers = {route: attributes for route, attributes in self.peers.items() if route[0] != peer}
+            for route, attributes in self.taken.items():
+                if route[0] == peer:
+                    self.pending.setdefault(attributes, {})[route] = Verb.ANNOUNCE
+            self.send(withdraws=False)
 
 
 class Book(RuleBasedStateMachine):
@@ -70,7 +87,7 @@ class Book(RuleBasedStateMachine):
         self.wishes: dict[str, dict[str, int]] = {}
         self.newest: dict[str, list[str]] = {}
         """prefix -> its owners, the newest last"""
-        self.exabgp = Exabgp()
+        self.exabgp = Exabgp({A, B})
         self.flushing = False
         self.asked: deque[Command] = deque()
         self.ready = self.complete = False
@@ -103,13 +120,15 @@ class Book(RuleBasedStateMachine):
             self.answer_at_exabgp()
         self.asked.clear()
         if lost:
-            self.exabgp = Exabgp()
+            self.exabgp = Exabgp(set())
         self.flushing = False
         self.ledger.disconnected()
         assert self.ledger.held() is None
         self.exabgp.send()  # the relay greets after a flush
         for (peer, prefix), attributes in self.exabgp.taken.items():
             self.ledger.adopt(peer, prefix, attributes)
+        for peer in self.exabgp.up:
+            self.ledger.session(peer, up=True)
         self.ledger.ready()
         self.ready = True
 
@@ -160,9 +179,11 @@ class Book(RuleBasedStateMachine):
     def answer(self) -> None:
         self.ledger.answered(self.answer_at_exabgp())
 
-    @rule(peer=st.sampled_from([A, B]))
-    def peer_up(self, peer: str) -> None:
-        self.ledger.retry(peer)
+    @rule(peer=st.sampled_from([A, B]), up=st.booleans())
+    def session(self, peer: str, up: bool) -> None:
+        self.exabgp.session(peer, up=up)
+        if self.ready:
+            self.ledger.session(peer, up=up)
 
     @invariant()
     def what_is_held_is_what_exabgp_holds(self) -> None:
@@ -180,12 +201,14 @@ class Book(RuleBasedStateMachine):
     def it_ends_with_exactly_the_wishes_that_are_not_refused(self) -> None:
         if not self.ledger.in_sync():
             return
-        wished = self.wished()
-        taken = {(peer, prefix): self.wish_for(prefix) for peer in (A, B) for prefix in wished - REFUSED}
-        assert self.exabgp.taken == taken
+        wished, up = self.wished(), self.exabgp.up
+        taken = {(peer, prefix): self.wish_for(prefix) for peer in up for prefix in wished - REFUSED}
+        assert {route: attributes for route, attributes in self.exabgp.taken.items() if route[0] in up} == taken
         if self.ledger.sent():
             self.exabgp.send()
-            assert self.exabgp.peers == taken
+            assert {route: attributes for route, attributes in self.exabgp.peers.items() if route[0] in up} == taken
+        if up != {A, B}:
+            return
         assert {command.prefixes for command in self.ledger.refused()} == {(prefix,) for prefix in wished & REFUSED}
         assert self.ledger.queued() == 0
         assert self.ledger.settled(announcements(wished))
@@ -194,6 +217,8 @@ class Book(RuleBasedStateMachine):
         self.say_complete()
         if not self.ready:
             self.reconnect(lost=False, taken=False)
+        for peer in (A, B):
+            self.session(peer, True)
         for _ in range(100):
             if self.asked:
                 self.answer()
@@ -231,8 +256,10 @@ def test_a_prefix_that_moves_between_ports_is_never_withdrawn() -> None:
 
 
 def test_other_attributes_wait_until_what_was_taken_before_is_sent() -> None:
-    ledger, exabgp = Ledger(SETTINGS), Exabgp()
+    ledger, exabgp = Ledger(SETTINGS), Exabgp({A, B})
     ledger.complete()
+    for peer in (A, B):
+        ledger.session(peer, up=True)
     ledger.ready()
 
     def ask_all() -> None:
@@ -256,6 +283,36 @@ def test_other_attributes_wait_until_what_was_taken_before_is_sent() -> None:
     exabgp.send()
     assert exabgp.peers[A, PREFIXES[2]] == ATTRIBUTES.replace("med 0", "med 7")
     assert ledger.in_sync()
+
+
+def test_what_a_peer_without_session_was_told_is_not_sent_whatever_a_flush_says() -> None:
+    ledger, exabgp = Ledger(SETTINGS), Exabgp(set())
+    ledger.complete()
+    ledger.ready()
+
+    def wish(**meds: int) -> None:
+        """What web1 wishes of two prefixes; ask it, and flush."""
+        each = {"p": PREFIXES[1], "q": PREFIXES[2]}
+        ledger.want("web1", frozenset().union(*(announcements({each[name]}, med) for name, med in meds.items())))
+        for _ in range(2):
+            for command in iter(ledger.next_command, None):
+                exabgp.take(command)
+                ledger.answered(accepted=True)
+            if ledger.flush():
+                exabgp.send()
+                ledger.flushed()
+
+    wish(p=0, q=0)
+    wish(p=5, q=5)
+    wish(p=0)
+    assert ledger.in_sync(), "nobody waits for a peer that may never come"
+    for peer in (A, B):
+        exabgp.session(peer, up=True)
+        ledger.session(peer, up=True)
+    wish(p=0)
+    exabgp.send()
+    assert exabgp.peers == {(A, PREFIXES[1]): ATTRIBUTES, (B, PREFIXES[1]): ATTRIBUTES}
+    assert ledger.sent()
 
 
 def test_a_peer_that_left_the_configuration_is_withdrawn_from() -> None:

@@ -18,7 +18,7 @@ LAYERS = (
     {"cli"},
     {"lab"},
     {"agent", "release"},
-    {"status", "silence", "urgent"},
+    {"status", "silence", "urgent", "next_hops"},
     {"router", "violations"},
     {"present"},
     {"control", "site", "lock", "failures"},
