@@ -84,6 +84,15 @@ def counted(lab: Lab) -> Counter[str]:
     return Counter(next(port["counters"] for port in ports if port["name"] == ROGUE.name))
 
 
+def at_one_moment(lab: Lab) -> tuple[Counter[str], int]:
+    """What was counted and sent so far. The attacker's kernel sends something of its own now and then, and not between the two."""
+    while True:
+        sent = attacker.sent(lab)
+        now = counted(lab)
+        if attacker.sent(lab) == sent:
+            return now, sent
+
+
 def settled(lab: Lab, before: Counter[str], sent_before: int, behind: Tap) -> tuple[int, Counter[str], int]:
     """Frames sent, counted and passed, as soon as each that was sent has been counted or has passed; else as they are in the end."""
     deadline = time.monotonic() + WHOLE
@@ -100,7 +109,7 @@ def test_an_attack_tool_achieves_nothing(lab: Lab, watch: Watch, model: Model, o
     outcome = Outcome(case)
     outcomes.append(outcome)
     watch.repair()
-    before, sent_before = counted(lab), attacker.sent(lab)
+    before, sent_before = at_one_moment(lab)
     front = Tap(lab.hosts[ROGUE.name], "eth0", outgoing=True)
     behind = Tap(lab.router, ROGUE.port, outgoing=False)
     by_tool = attacker.run(lab, case, tmp_path / "log")
