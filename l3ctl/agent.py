@@ -259,12 +259,8 @@ class Agent:
                 return {"changes": as_json([*self._planned(asked.get("site")), *self._router.unheard()])}
             case "apply":
                 return self._applied(asked.get("site"), take_over=asked.get("take_over") is True)
-            case "drain" | "undrain" as verb:
-                self._silence.drain(on=verb == "drain")
-                self._full_pass(asked=True)
-                return self._drained()
-            case "drained":
-                return self._drained()
+            case "drain" | "undrain" | "drained" as verb:
+                return self._drain(verb)
             case "stop":
                 self._stop()
                 return {}
@@ -284,9 +280,13 @@ class Agent:
             self._router.take_over = always
         return {"changes": as_json(changes), "failed": self._failures.as_json()}
 
-    def _drained(self) -> Answer:
-        """How far it is: what ExaBGP is still to be asked for, and whether it has sent everything."""
-        assert self._speaker is not None
+    def _drain(self, verb: str) -> Answer:
+        """Announce nothing, or again; or only how far that is: what is still to be asked of ExaBGP, and whether it has sent everything."""
+        if self._speaker is None:
+            return {"error": "it announces nothing, as it was started without 'bgp'; restart it"}
+        if verb != "drained":
+            self._silence.drain(on=verb == "drain")
+            self._full_pass(asked=True)
         told = self._speaker.status()
         sent = self._speaker.sent() and not self._router.present.wishes
         return {

@@ -3,8 +3,8 @@
 ExaBGP forgets every route when it stops, hangs when its helper does not read, and exits (every route gone) when its helper dies more than
 five times in a minute. So the helper is this small program: it lives exactly as long as ExaBGP does, always reads, and waits for an agent
 that may come, go and be upgraded behind it. Because it lives as long as ExaBGP's routes, it is also the one place that truthfully knows
-which of them ExaBGP took. It imports the standard library only, as do the
-files beside it that are a part of it (`flush`, `hearing`, `shown`), and so starts at once.
+which of them ExaBGP took. It imports the standard library only, as do the files beside it that are a part of it (`flush`, `hearing`,
+`shown`), and so starts at once.
 
 To ExaBGP it speaks ExaBGP's text API. Answers carry no number, and some overtake others: of the relay's own commands, one is outstanding at
 a time and nothing else. Those of the agent are all of one kind, which ExaBGP works off and answers in turn: of them several may be.

@@ -11,10 +11,10 @@ from l3ctl.reading.fields import (
     LINK_LOCAL,
     AnyPrefix,
     AsNumber,
-    Community,
+    Communities,
     FilePath,
     InterfaceName,
-    LargeCommunity,
+    LargeCommunities,
     UnicastAddress,
     UserName,
     whole_number,
@@ -156,8 +156,8 @@ class Bgp(Strict):
     hold_time: Annotated[int, whole_number(3, 65535)] = 90
     restart_time: Annotated[int, whole_number(1, 4095)] = 120
     local_preference: Annotated[int, whole_number(0, 4294967295)] | None = None
-    communities: tuple[Community, ...] = ()
-    large_communities: tuple[LargeCommunity, ...] = ()
+    communities: Communities = ()
+    large_communities: LargeCommunities = ()
     covers: tuple[AnyPrefix, ...] = ()
     damping: Annotated[DampingRecord | None, BeforeValidator(_or_off)] = DampingRecord()
     """None: off"""

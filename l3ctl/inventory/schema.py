@@ -10,10 +10,10 @@ from l3ctl.model import Host, Mode, PathAttributes, Port
 from l3ctl.reading.document import Loc
 from l3ctl.reading.fields import (
     BilledPrefix,
-    Community,
+    Communities,
     InterfaceName,
     Ipv4Unicast,
-    LargeCommunity,
+    LargeCommunities,
     LinkLocal,
     Lladdr,
     Name,
@@ -38,8 +38,8 @@ class BgpRecord(Strict):
 
     med: Annotated[int, whole_number(0, 4294967295)] | None = None
     local_preference: Annotated[int, whole_number(0, 4294967295)] | None = None
-    communities: tuple[Community, ...] | None = None
-    large_communities: tuple[LargeCommunity, ...] | None = None
+    communities: Communities | None = None
+    large_communities: LargeCommunities | None = None
 
     def attributes(self) -> PathAttributes:
         """The same in plain types."""

@@ -2,13 +2,11 @@
 
 import socket
 import struct
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
+from l3ctl.lab.beside import Beside
 from l3ctl.lab.customers import UPSTREAM4, UPSTREAM6, Customer
 from l3ctl.lab.frames import checksum
 from l3ctl.lab.namespaces import Namespace
@@ -30,27 +28,16 @@ class Ping:
     answered: bool
 
 
-class Pings:
+class Pings(Beside):
     """Sends while it is entered, from upstream to a host."""
 
     def __init__(self, upstream: Namespace, host: Customer) -> None:
+        super().__init__()
         with upstream.entered():
             self._families = [
                 _Family(str(host.ipv6), socket.AF_INET6, socket.IPPROTO_ICMPV6, UPSTREAM6, host.address6, 128, 129),
                 _Family(f"{host.ipv4}/32", socket.AF_INET, socket.IPPROTO_ICMP, UPSTREAM4, str(host.ipv4), 8, 0),
             ]
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._send, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._ending.set()
-        self._thread.join()
-        for one in self._families:
-            one.close()
 
     def sent(self) -> dict[str, list[Ping]]:
         """All of them, by the host's prefix."""
@@ -60,14 +47,16 @@ class Pings:
         """Whether in each family one that was sent after this moment was answered."""
         return all(one.answered and one.sent[max(one.answered)] > moment for one in self._families)
 
-    def _send(self) -> None:
-        while not self._ending.wait(INTERVAL):
+    def work(self) -> None:
+        """Send, again and again; then wait for the last answers."""
+        while not self.ending.wait(INTERVAL):
             for one in self._families:
                 one.receive()
                 one.send()
         time.sleep(PATIENCE)
         for one in self._families:
             one.receive()
+            one.close()
 
 
 class _Family:

@@ -4,14 +4,12 @@ Polled every few milliseconds over BIRD's control socket and from /proc, without
 """
 
 import re
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from l3ctl.lab.beside import Beside
 from l3ctl.lab.bird import BirdSocket
 from l3ctl.lab.customers import Customer
 from l3ctl.lab.programs import Upstream
@@ -32,33 +30,25 @@ class Sight:
     kernel: Ways
 
 
-class Observer:
+class Observer(Beside):
     """Looks while it is entered; `sights` has every change. `uplinks` is the upstream's netdev -> name of the router behind it."""
 
     def __init__(self, upstream: Upstream, uplinks: Mapping[str, str], host: Customer) -> None:
+        super().__init__()
         self.sights: list[Sight] = []
         self._upstream, self._uplinks = upstream, uplinks
         self._prefix4, self._prefix6 = f"{host.ipv4}/32", str(host.ipv6)
         self._proc4 = host.ipv4.packed[::-1].hex().upper()  # as the kernel prints a number that it holds in network order
         self._proc6 = host.ipv6.network_address.packed.hex(), f"{host.ipv6.prefixlen:02x}"
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._ending.set()
-        self._thread.join()
 
     def last(self) -> Sight:
         """What is seen now."""
         return self.sights[-1] if self.sights else Sight(0.0, frozenset(), frozenset())
 
-    def _look(self) -> None:
+    def work(self) -> None:
+        """Look, again and again."""
         with self._upstream.entered(), BirdSocket(self._upstream.control) as bird:
-            while not self._ending.wait(_EVERY):
+            while not self.ending.wait(_EVERY):
                 announced = frozenset(self._announced(bird.ask("show route")))
                 installed = frozenset(self._installed())
                 if (announced, installed) != (self.last().bird, self.last().kernel):

@@ -11,13 +11,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import PlainValidator, ValidationInfo
+from pydantic import AfterValidator, PlainValidator, ValidationInfo
 
 from l3ctl.lladdr import format_lladdr
 from l3ctl.model import Address, Prefix
 from l3ctl.reading.validation import Fault, must, refused
 
 LINK_LOCAL = IPv6Network("fe80::/10")
+MOST_COMMUNITIES = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,62}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
 _LLADDR = re.compile(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", re.IGNORECASE)
@@ -190,6 +191,16 @@ def _community(parts: int, largest: int, example: str) -> Callable[[object], tup
     return read
 
 
+def _few_communities(value: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+    """They travel in one UPDATE with everything else, and a command for ExaBGP is one line."""
+    if len(value) > MOST_COMMUNITIES:
+        raise refused(Fault(f"{len(value)} communities do not fit into one UPDATE", f"list {MOST_COMMUNITIES} at most"))
+    twice = next((one for place, one in enumerate(value) if one in value[:place]), None)
+    if twice is not None:
+        raise refused(Fault(f"community {':'.join(map(str, twice))} is listed twice", "keep one"))
+    return value
+
+
 def whole_number(low: int, high: int) -> PlainValidator:
     """A decimal number within bounds. A leading zero is refused: half of all readers take it for octal."""
 
@@ -241,6 +252,8 @@ LinkLocal = Annotated[IPv6Address, PlainValidator(_link_local)]
 AnyPrefix = Annotated[Prefix, PlainValidator(_prefix)]
 BilledPrefix = Annotated[IPv6Network, PlainValidator(_billed_prefix)]
 VlanId = Annotated[int, whole_number(1, 4094)]
-Community = Annotated[tuple[int, ...], PlainValidator(_community(2, 65535, "65010:100"))]
-LargeCommunity = Annotated[tuple[int, ...], PlainValidator(_community(3, 4294967295, "65010:1:100"))]
+_Community = Annotated[tuple[int, ...], PlainValidator(_community(2, 65535, "65010:100"))]
+_LargeCommunity = Annotated[tuple[int, ...], PlainValidator(_community(3, 4294967295, "65010:1:100"))]
+Communities = Annotated[tuple[_Community, ...], AfterValidator(_few_communities)]
+LargeCommunities = Annotated[tuple[_LargeCommunity, ...], AfterValidator(_few_communities)]
 AsNumber = Annotated[int, whole_number(1, 4294967295)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from l3ctl.errors import LabFailed
 from l3ctl.lab.customers import CUSTOMERS, EXABGP_USER, ROUTER6, UPSTREAM6, record
 from l3ctl.lab.programs import PROGRAM
 from l3ctl.lab.topology import Lab
@@ -184,6 +185,18 @@ def test_a_drain_that_stops_leaves_no_agent(lab: Lab) -> None:
     )
     lab.start_agent()
     lab.l3ctl("undrain")
+    wait_for(lab, EVERYBODY)
+
+
+def test_an_agent_that_was_started_without_bgp_outlives_a_drain(lab: Lab) -> None:
+    config = lab.config.read_text()
+    begins, ends = config.index("bgp:"), config.index("run_dir:")
+    restart_agent(lab, config[:begins] + config[ends:])
+    lab.config.write_text(config)
+    with pytest.raises(LabFailed, match="it announces nothing, as it was started without 'bgp'; restart it"):
+        lab.l3ctl("drain")
+    assert lab.status()["agent"] is not None, "it lives"
+    restart_agent(lab, config)
     wait_for(lab, EVERYBODY)
 
 

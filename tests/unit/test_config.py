@@ -343,6 +343,17 @@ def test_the_defaults_the_example_names_are_the_defaults() -> None:
     assert (bgp.med, bgp.hold_time, bgp.restart_time) == (defaults.med, defaults.hold_time, defaults.restart_time)
 
 
+def test_communities_that_would_not_fit_or_stand_twice_are_refused() -> None:
+    many = ", ".join(f"'65010:{number}'" for number in range(101))
+    twice = "communities: ['65010:1', '65010:1']\n"
+    assert lines_of(SMALLEST + BGP + f"  communities: [{many}]\n") == [
+        "l3ctl.yaml:8:16: 101 communities do not fit into one UPDATE; list 100 at most"
+    ]
+    assert lines_of(SMALLEST + BGP + f"  {twice}  large_{twice}".replace("  large_communities: ['65010:1', '65010:1']", "")) == [
+        "l3ctl.yaml:8:16: community 65010:1 is listed twice; keep one"
+    ]
+
+
 def test_next_hops_attributes_and_what_guards_a_session_arrive(tmp_path: Path) -> None:
     config = read(
         SMALLEST
