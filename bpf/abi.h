@@ -26,6 +26,7 @@
 
 /* struct netdev flags */
 #define NETDEV_DROP_UNKNOWN_VLAN 1
+#define NETDEV_DROP_UNTAGGED 2 /* a trunk whose frames may have their tag where XDP cannot see it, as a veth's */
 
 /* How many bits of struct prefix_key stand before the address: port, lladdr, pad. */
 #define PREFIX_KEY_BITS 96

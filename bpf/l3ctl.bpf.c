@@ -225,6 +225,8 @@ static __always_inline bool is_welcome(const struct xdp_md *context, const void 
 		__u16 vlan_id = swap16(*(const __u16 *)(data + ETHERNET_HEADER)) & 0xfff;
 		index = find_port(netdev, vlan_id ? vlan_id : UNTAGGED);
 	}
+	if (!index && netdev->flags & NETDEV_DROP_UNTAGGED)
+		return false;
 	struct port *port = ports.lookup(&index);
 	if (!port)
 		return false;
@@ -265,7 +267,12 @@ static __always_inline int judge(struct xdp_md *context, struct frame *frame, __
 		return XDP_PASS;
 	__u32 index = find_port(netdev, frame->vlan_id);
 	if (!index) {
-		if ((ordinary && !frame->stacked) || !(netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
+		bool tag_may_be_hidden = netdev->flags & NETDEV_DROP_UNTAGGED && frame->vlan_id == UNTAGGED;
+		bool harmless = ordinary && !frame->stacked;
+#ifdef SOURCE_GUARD
+		harmless = harmless && !tag_may_be_hidden; /* nobody can say whose addresses it may have */
+#endif
+		if (harmless || !(tag_may_be_hidden || netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
 			return XDP_PASS;
 		count(0, REASON_UNKNOWN_PORT);
 		sample(context, frame, 0, REASON_UNKNOWN_PORT);

@@ -9,6 +9,7 @@ from l3ctl.model import (
     GatewayAddress,
     Host,
     LinkFacts,
+    Mode,
     Neighbour,
     Port,
     PortPolicy,
@@ -76,11 +77,14 @@ def desired_beside(interface: str, links: Mapping[str, LinkFacts], settings: Set
 
 def desired_policy(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> PortPolicy | None:
     """What the filter should know of a port; None without its netdevs."""
-    layer3 = links.get(port.interface)
-    return port_policy(port, layer3.lladdr, settings) if layer3 is not None and port.guard in links else None
+    layer3, guard = links.get(port.interface), links.get(port.guard)
+    if layer3 is None or guard is None:
+        return None
+    tag_may_be_hidden = port.vlan_id is not None and guard.may_hide_tags
+    return port_policy(port, layer3.lladdr, settings, untagged_drop=tag_may_be_hidden and settings.mode is Mode.ENFORCE)
 
 
-def port_policy(port: Port, router_lladdr: str, settings: Settings) -> PortPolicy:
+def port_policy(port: Port, router_lladdr: str, settings: Settings, *, untagged_drop: bool = False) -> PortPolicy:
     """What the filter is to know of a port, the router being `router_lladdr` there."""
     hosts = (Host(host.lladdr, host.link_local, tuple(sorted(host.ipv6)), tuple(sorted(host.ipv4))) for host in port.hosts)
     return PortPolicy(
@@ -98,6 +102,7 @@ def port_policy(port: Port, router_lladdr: str, settings: Settings) -> PortPolic
         answer_burst=settings.answer_burst,
         qinq=port.qinq,
         proxy_arp=tuple(sorted(settings.proxy_arp)),
+        untagged_drop=untagged_drop,
     )
 
 

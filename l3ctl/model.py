@@ -122,6 +122,11 @@ class LinkFacts:
     up: bool
     mtu: int
 
+    @property
+    def may_hide_tags(self) -> bool:
+        """Whether frames may come with their VLAN tag beside them in the skb, where XDP does not see it: a veth's other end decides."""
+        return self.kind == "veth"
+
 
 @dataclass(frozen=True, slots=True)
 class GatewayAddress:
@@ -187,6 +192,8 @@ class PortPolicy:
     answer_burst: int
     qinq: bool = False
     proxy_arp: tuple[IPv4Network, ...] = ()
+    untagged_drop: bool = False
+    """what seems to be untagged on this trunk and is no port's is dropped: its tag may be where XDP does not see it"""
 
     def __str__(self) -> str:
         where = self.guard or "nothing"

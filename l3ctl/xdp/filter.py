@@ -14,7 +14,7 @@ from l3ctl.errors import FilterFailed, StandsInTheWay
 from l3ctl.model import Change, LinkFacts, PortPolicy, Verb, XdpMode
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link, Program, program_on
-from l3ctl.xdp.offload import show_vlan_tags
+from l3ctl.xdp.offload import UPPER_KINDS, show_vlan_tags
 from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, translate
 from l3ctl.xdp.samples import Sample, Samples
 from l3ctl.xdp.tables import Tables
@@ -198,8 +198,18 @@ class Filter:
         if policy.vlan_id is not None and not show_vlan_tags(facts.name):
             what = f"port {policy.port}: {facts.name} takes VLAN tags off before XDP sees the frame, and does not stop when told to"
             raise FilterFailed(what, f"`ethtool -K {facts.name} rxvlan off` may say why; another NIC or driver is needed else")
+        if facts.may_hide_tags and self._tables.would_mix(facts.ifindex, policy):
+            what = f"port {policy.port}: {facts.name} would have both a port of its untagged frames and ports of VLANs, and as a"
+            raise FilterFailed(
+                f"{what} {facts.kind} it may hide which of them a frame is for", "give the untagged port a netdev of its own"
+            )
         self._detach(self._tables.put(policy, facts.ifindex))
         self._attach(facts)
+        native = facts.kind not in UPPER_KINDS or program_on(facts.ifindex, XDP_FLAGS_DRV_MODE) == self._program_id
+        if policy.vlan_id is not None and not native:
+            self._detach(self._tables.remove(policy.port))
+            what = f"port {policy.port}: generic XDP sees no VLAN tags on {facts.name}, a {facts.kind}"
+            raise FilterFailed(what, f"guard the VLAN's own netdev: `interface: {facts.name}.{policy.vlan_id}` in place of trunk and vlan")
 
     def _attach(self, facts: LinkFacts) -> None:
         if self._renew(facts.ifindex):

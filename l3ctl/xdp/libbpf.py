@@ -263,8 +263,8 @@ class Link(Descriptor):
         _call("bpf_link_detach", self.fd)
 
 
-def program_on(ifindex: int) -> int:
-    """The id of the XDP program attached to a netdev, whosever it is; 0 is none."""
+def program_on(ifindex: int, flags: int = 0) -> int:
+    """The id of the XDP program attached to a netdev, whosever it is; 0 is none. With the flag of a mode, of the one in that mode."""
     number = ctypes.c_uint32()
-    _call("bpf_xdp_query_id", ifindex, 0, ctypes.byref(number))
+    _call("bpf_xdp_query_id", ifindex, flags, ctypes.byref(number))
     return number.value

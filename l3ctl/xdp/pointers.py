@@ -83,6 +83,14 @@ class Pointers:
         netdev = self.netdev(ifindex)
         return bool(netdev.untagged_port or netdev.trunk)
 
+    def would_mix(self, ifindex: int, index: int, vlan_id: int | None) -> bool:
+        """Whether, were the port at `index` to have a VLAN's frames, another has the untagged ones; or the reverse."""
+        netdev = self.netdev(ifindex)
+        if vlan_id is not None:
+            return netdev.untagged_port not in (0, index)
+        own = self._cells.get(index, set())
+        return bool(self._used.get(netdev.trunk, set()) - own) if netdev.trunk else False
+
     def netdev(self, ifindex: int) -> Netdev:
         """The entry of a netdev, as it is now."""
         return self._parse(self._map_of(ifindex).lookup(_key(ifindex)) or bytes(self._ifs.value_size))
@@ -131,12 +139,10 @@ class Pointers:
         self._write(ifindex, replace(netdev, trunk=trunk))
         self._trunks[ifindex] = trunk
 
-    def point(self, index: int, place: Place, drop_unknown_vlan: bool) -> None:
-        """Let the frames of `place` belong to the port at `index`; `make_room` was there before."""
+    def point(self, index: int, place: Place, flags: int) -> None:
+        """Let the frames of `place` belong to the port at `index`, the netdev having these flags; `make_room` was there before."""
         ifindex, vlan_id = place
-        netdev = self.netdev(ifindex)
-        drop = abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"]
-        netdev = replace(netdev, flags=netdev.flags & ~drop | (drop if drop_unknown_vlan else 0))
+        netdev = replace(self.netdev(ifindex), flags=flags)
         if vlan_id is None:
             self._untagged.get(netdev.untagged_port, set()).discard(ifindex)
             self._untagged.setdefault(index, set()).add(ifindex)

@@ -152,17 +152,24 @@ def _decode_hosts(records: Records, billed: Mapping[bytes, list[Prefix]]) -> Ite
         )
 
 
-def decode(records: Records, index: int, guard: str, unknown_vlan_drop: bool) -> PortPolicy | None:
+def netdev_flags(policy: PortPolicy) -> int:
+    """What a policy asks of its whole netdev, as the flags of `struct netdev`."""
+    numbers = abi().numbers
+    unknown = numbers["NETDEV_DROP_UNKNOWN_VLAN"] if policy.unknown_vlan_drop else 0
+    return unknown | (numbers["NETDEV_DROP_UNTAGGED"] if policy.untagged_drop else 0)
+
+
+def decode(records: Records, index: int, guard: str, flags: int) -> PortPolicy | None:
     """The policy these entries make, or None where they do not add up, as after someone wrote into the maps by hand."""
     try:
-        policy = _decode(records, guard, unknown_vlan_drop)
+        policy = _decode(records, guard, flags)
         ifindex = abi().structs["port"].number(records.port, "ifindex")
         return policy if policy.hosts and encode(policy, index, ifindex) == records else None
     except (ValueError, ArithmeticError):  # no such prefix, rate or burst
         return None
 
 
-def _decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy:
+def _decode(records: Records, guard: str, netdev: int) -> PortPolicy:
     numbers, port = abi().numbers, abi().structs["port"]
     raw = records.port
     prefixes = _decode_prefixes(records)
@@ -178,9 +185,10 @@ def _decode(records: Records, guard: str, unknown_vlan_drop: bool) -> PortPolicy
         mode=Mode.AUDIT if flags & numbers["PORT_AUDIT"] else Mode.ENFORCE,
         source_guard=bool(flags & numbers["PORT_SOURCE_GUARD"]),
         router_solicitations_pass=bool(flags & numbers["PORT_PASS_ROUTER_SOLICITATIONS"]),
-        unknown_vlan_drop=unknown_vlan_drop,
+        unknown_vlan_drop=bool(netdev & numbers["NETDEV_DROP_UNKNOWN_VLAN"]),
         answer_rate=port.number(raw, "answer_rate"),
         answer_burst=port.number(raw, "answer_burst"),
         qinq=bool(flags & numbers["PORT_QINQ"]),
         proxy_arp=tuple(sorted(prefix for prefix in prefixes.get(_NOBODY, ()) if isinstance(prefix, IPv4Network))),
+        untagged_drop=bool(netdev & numbers["NETDEV_DROP_UNTAGGED"]),
     )

@@ -11,7 +11,7 @@ from l3ctl.xdp.abi import abi
 from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Place, Pointers
-from l3ctl.xdp.records import KEYS, Records, decode, encode, pack, port_of, unpack
+from l3ctl.xdp.records import KEYS, Records, decode, encode, netdev_flags, pack, port_of, unpack
 
 SAMPLES_AT_ONCE = 4
 """samples of one port and reason, until the agent has read them"""
@@ -38,8 +38,8 @@ def _name(packed: bytes) -> str:
 
 
 @lru_cache(_FLAPPING)
-def _decoded(packed: bytes, index: int, guard: str, drops_unknown: bool) -> PortPolicy | None:
-    return decode(unpack(packed), index, guard, drops_unknown)
+def _decoded(packed: bytes, index: int, guard: str, flags: int) -> PortPolicy | None:
+    return decode(unpack(packed), index, guard, flags)
 
 
 def _place(port: bytes) -> Place:
@@ -124,6 +124,10 @@ class Tables:
         """The netdev that a port's records name; None for a port without."""
         return _place(self._records[self._indexes[port]])[0] if port in self._indexes else None
 
+    def would_mix(self, ifindex: int, policy: PortPolicy) -> bool:
+        """Whether a netdev would have both a port of its untagged frames and ports of VLANs, were the policy put there."""
+        return self._pointers.would_mix(ifindex, self._indexes.get(policy.port, 0), policy.vlan_id)
+
     def guards(self, ifindex: int) -> bool:
         """Whether any frame that comes in on a netdev belongs to a port."""
         return self._pointers.guards(ifindex)
@@ -140,8 +144,7 @@ class Tables:
         packed = self._records[index]
         ifindex, vlan_id = _place(packed)
         holds = ifindex in netdevs and self._pointers.hold(index, (ifindex, vlan_id))
-        drops_unknown = bool(self._pointers.netdev(ifindex).flags & abi().numbers["NETDEV_DROP_UNKNOWN_VLAN"])
-        return _decoded(packed, index, netdevs[ifindex] if holds else "", drops_unknown) or _broken(port)
+        return _decoded(packed, index, netdevs[ifindex] if holds else "", self._pointers.netdev(ifindex).flags) or _broken(port)
 
     def put(self, policy: PortPolicy, ifindex: int) -> set[int]:
         """Make `policy` true for frames that come in on `ifindex`; the ifindexes that guarded the port and now guard none.
@@ -171,7 +174,7 @@ class Tables:
         self._maps["names"].update(_key(index), new.name)
         self._indexes[policy.port] = index
         self._records[index] = new.pack()
-        self._pointers.point(index, place, policy.unknown_vlan_drop)
+        self._pointers.point(index, place, netdev_flags(policy))
         if old is not None:
             self._remove_entries(old, keep=new)
         return bare - {ifindex}

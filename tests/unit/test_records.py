@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from l3ctl.lladdr import format_lladdr
 from l3ctl.model import Host, Mode, PortPolicy
 from l3ctl.xdp.abi import abi
-from l3ctl.xdp.records import Records, decode, encode, port_of
+from l3ctl.xdp.records import Records, decode, encode, netdev_flags, port_of
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 PORT, UNTAGGED = abi().structs["port"], abi().numbers["UNTAGGED"]
@@ -50,6 +50,7 @@ def policies(draw: st.DrawFn) -> PortPolicy:
         source_guard=draw(st.booleans()),
         router_solicitations_pass=draw(st.booleans()),
         unknown_vlan_drop=draw(st.booleans()),
+        untagged_drop=draw(st.booleans()),
         answer_rate=draw(st.integers(1, 1_000_000)),
         answer_burst=draw(st.integers(1, 1_000_000)),
         qinq=draw(st.booleans()),
@@ -63,7 +64,7 @@ indexes, ifindexes = st.integers(1, abi().numbers["MAX_PORTS"] - 1), st.integers
 @given(policies(), indexes, ifindexes)
 def test_what_is_encoded_decodes_to_the_same(policy: PortPolicy, index: int, ifindex: int) -> None:
     records = encode(policy, index, ifindex)
-    assert decode(records, index, policy.guard, policy.unknown_vlan_drop) == policy
+    assert decode(records, index, policy.guard, netdev_flags(policy)) == policy
 
 
 @given(policies(), indexes, ifindexes)
@@ -91,7 +92,7 @@ def test_a_record_changed_anywhere_is_no_policy_or_another_one(policy: PortPolic
     member = PORT.members["ifindex"]
     assume(not member.offset <= at < member.offset + 4)  # where it holds, the tables compare
     raw[at] ^= data.draw(st.integers(1, 255))
-    assert decode(replace(records, port=bytes(raw)), 7, policy.guard, policy.unknown_vlan_drop) != policy
+    assert decode(replace(records, port=bytes(raw)), 7, policy.guard, netdev_flags(policy)) != policy
 
 
 @given(policies(), st.binary(max_size=64), st.data())
@@ -112,7 +113,7 @@ def test_entries_of_any_bytes_never_fail(policy: PortPolicy, name: bytes, data: 
         keys("prefix_key", honest.prefixes),
         keys("gateway_key", honest.gateways),
     )
-    got = decode(records, 7, policy.guard, policy.unknown_vlan_drop)
+    got = decode(records, 7, policy.guard, netdev_flags(policy))
     assert got is None or encode(got, 7, PORT.number(records.port, "ifindex")) == records
 
 

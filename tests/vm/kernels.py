@@ -82,7 +82,7 @@ def _index(unpacked: Kernel) -> None:
 
 
 def _download(suite: str, scratch: Path) -> Path:
-    """The package that `PACKAGE` of a suite stands for, in the scratch folder; apt's own state there as well, so that the machine's stays."""
+    """The package that `PACKAGE` of a suite stands for, in the scratch folder, where apt has a state of its own: the machine's stays."""
     with _apt(suite, scratch) as apt:
         print(f"fetching the kernel of {suite}", flush=True)
         _run(["apt-get", *apt, "update"])

@@ -1,10 +1,8 @@
 """A virtual machine for one job: a stock kernel, the host's own root read-only underneath, a shell script in; its output and status out."""
 
-import ctypes
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
@@ -19,9 +17,12 @@ _MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """What an initramfs needs beyond what is in the kernel; what these need comes along."""
 _OPENERS: Mapping[str, tuple[str, ...]] = {".xz": ("xz", "-dc"), ".zst": ("zstd", "-dc"), ".gz": ("gzip", "-dc")}
 _PROBE_SECONDS = 15
-_PR_SET_PDEATHSIG = 1
 MEMORY_MIB = 3072
 PROCESSORS = 2
+
+
+def _silent(_text: str) -> None:
+    """Show nothing."""
 
 
 def run(
@@ -31,7 +32,7 @@ def run(
     folder: Path,
     seconds: float,
     devices: Sequence[str] = (),
-    show: Callable[[str], None] = lambda text: None,
+    show: Callable[[str], None] = _silent,
 ) -> int:
     """Run a bash script as root in a machine of that kernel, in `folder` as it is on the host, and return the script's exit status.
 
@@ -69,7 +70,9 @@ def run(
             return int((job / "rc").read_text())
         told = _last_line(job / "console") or "its console is empty"
         if time.monotonic() >= end:
-            raise CannotRun(f"the machine with {kernel.release} had not ended after {seconds:.0f} s (mend: a longer time); its console's last: {told}")
+            raise CannotRun(
+                f"the machine with {kernel.release} had not ended after {seconds:.0f} s (mend: a longer time); its console's last: {told}"
+            )
         raise CannotRun(f"the machine with {kernel.release} ended without a result (QEMU {status}); its console's last: {told}")
 
 
@@ -94,9 +97,7 @@ def accelerator(kernel: Kernel) -> str:
     return known.read_text()
 
 
-def _boot(
-    kernel: Kernel, how: str, devices: Iterable[str], job: Path, end: float, show: Callable[[str], None], words: str = ""
-) -> int:
+def _boot(kernel: Kernel, how: str, devices: Iterable[str], job: Path, end: float, show: Callable[[str], None], words: str = "") -> int:
     """Start QEMU and wait until it has ended, or end it in time. Its second serial line is what the job prints."""
     qemu = shutil.which("qemu-system-x86_64")
     if qemu is None:
@@ -111,7 +112,11 @@ def _boot(
         *devices,
     ]  # fmt: skip
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=(job / "qemu").open("w"), preexec_fn=_end_with_parent
+        # However the run ends, SIGKILL included, its machine does not stay.
+        ["setpriv", "--pdeathsig", "KILL", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=(job / "qemu").open("w"),
     ) as process:
         assert process.stdout is not None
         os.set_blocking(process.stdout.fileno(), False)
@@ -133,11 +138,6 @@ def _pass_on(descriptor: int, show: Callable[[str], None]) -> None:
     with suppress(BlockingIOError):
         while block := os.read(descriptor, 65536):
             show(block.decode(errors="replace"))
-
-
-def _end_with_parent() -> None:
-    """However the test run ends, SIGKILL included, its machine does not stay."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _last_line(path: Path) -> str:
@@ -165,7 +165,9 @@ def initramfs(kernel: Kernel) -> Path:
         for path in _with_what_they_need(kernel):
             opener = _OPENERS.get(path.suffix)
             name = path.stem if opener else path.name
-            (tree / "modules" / name).write_bytes(subprocess.run([*opener, path], capture_output=True, check=True).stdout if opener else path.read_bytes())
+            (tree / "modules" / name).write_bytes(
+                subprocess.run([*opener, path], capture_output=True, check=True).stdout if opener else path.read_bytes()
+            )
             order.append(name)
         (tree / "modules/order").write_text("".join(f"{name}\n" for name in order))
         archive = Path(scratch) / "archive"

@@ -60,6 +60,7 @@ def _policy(
     starved: bool = False,
     qinq: bool = False,
     proxy_arp: tuple[str, ...] = (),
+    untagged_drop: bool = False,
 ) -> PortPolicy:
     return PortPolicy(
         port=port,
@@ -76,6 +77,7 @@ def _policy(
         answer_burst=1 if starved else 1_000_000_000,
         qinq=qinq,
         proxy_arp=tuple(IPv4Network(prefix) for prefix in proxy_arp),
+        untagged_drop=untagged_drop,
     )
 
 
@@ -100,6 +102,8 @@ SCENARIOS = (
     Scenario("guard, three hosts", (_policy("guard3", *_SHARED, gateways=_MORE_GATEWAYS, source_guard=True, pass_rs=True),), True),
     Scenario("guard on a trunk", (_policy("gt", *_SHARED, vlan_id=4094, source_guard=True, unknown_vlan_drop=True, pass_rs=True),), True),
     Scenario("guard of others", (_policy("others", *_SHARED),), True),
+    Scenario("tags may be hidden", (_policy("hidden", *_SHARED, vlan_id=11, untagged_drop=True),)),
+    Scenario("tags may be hidden, guard", (_policy("hg", *_SHARED, vlan_id=11, source_guard=True, untagged_drop=True),), True),
     Scenario("unknown VLANs drop", (_policy("alone", _WEB, unknown_vlan_drop=True),)),
     Scenario("nothing billed", (_policy("bare", _BARE, gateways=(IPv6Address("fe80::1"),), source_guard=True),), True),
     Scenario("IPv4 gateway", (_policy("v4", _BARE, _WEB, gateways=(IPv4Address("203.0.113.1"),)),)),

@@ -321,9 +321,11 @@ def _reports_a_group(frame: bytes, at: int) -> bool:
 class Model:
     """The filter of one netdev, with the ports it guards."""
 
-    def __init__(self, *policies: PortPolicy) -> None:
+    def __init__(self, *policies: PortPolicy, guard_compiled: bool = False) -> None:
         self._ports = {policy.vlan_id: _Port(policy) for policy in policies}
         self._drops_unknown = any(policy.unknown_vlan_drop for policy in policies)
+        self._drops_untagged = any(policy.untagged_drop for policy in policies)
+        self._guard_compiled = guard_compiled or any(policy.source_guard for policy in policies)
 
     def judge(self, frame: bytes) -> Judgement:
         """Judge a frame as it comes in."""
@@ -332,7 +334,10 @@ class Model:
         vlan_id, at, ethertype = _outermost(frame)
         port = self._ports.get(vlan_id)
         if port is None:
-            return _UNKNOWN if self._drops_unknown and _is_guarded_traffic(frame, at, ethertype) else _PASS
+            hidden = vlan_id is None and self._drops_untagged
+            if hidden and self._guard_compiled:  # its VLAN is anybody's guess, and so is whose addresses it may have
+                return _UNKNOWN
+            return _UNKNOWN if (hidden or self._drops_unknown) and _is_guarded_traffic(frame, at, ethertype) else _PASS
         return port.judge(frame, at, ethertype)
 
     def port(self, frame: bytes) -> str:

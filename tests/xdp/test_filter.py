@@ -332,7 +332,7 @@ def test_a_trunk_that_goes_on_hiding_tags_is_refused_with_the_mend(
     router: Router, filter_: Filter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No netdev of this kernel does: the driver that will not is stood in for by a command it takes and that changes nothing."""
-    monkeypatch.setattr(offload, "_ETHTOOL_SFLAGS", 0x25)
+    monkeypatch.setattr(offload, "_SFEATURES", 0x2B)
     with router.namespace.entered():
         hide_tags("p0", True)
     with pytest.raises(FilterFailed, match="p0 takes VLAN tags off before XDP sees the frame, and does not stop") as refused:
