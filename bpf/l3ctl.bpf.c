@@ -133,13 +133,12 @@ static __always_inline void sample(struct xdp_md *context, const struct frame *f
 	taken->vlan_id = frame->vlan_id;
 	taken->reason = reason;
 	taken->length = frame->length;
-	__u64 captured = frame->length;
-	asm volatile("" : "+r"(captured)); /* one number from here on, whose limits the verifier sees */
-	if (captured > SAMPLE_FRAME)
-		captured = SAMPLE_FRAME;
+	__u64 captured = frame->length < SAMPLE_FRAME ? frame->length : SAMPLE_FRAME;
 	asm volatile("" : "+r"(captured));
+	/* 1 to 128 in the one way in which the verifiers of 6.1 and 6.12 see it as well; no frame is empty. */
+	captured = ((captured - 1) & (SAMPLE_FRAME - 1)) + 1;
 	taken->captured = captured;
-	if (!captured || captured > SAMPLE_FRAME || bpf_xdp_load_bytes(context, 0, taken->frame, captured))
+	if (bpf_xdp_load_bytes(context, 0, taken->frame, captured))
 		taken->captured = 0;
 	samples.ringbuf_submit(taken, 0);
 }

@@ -174,15 +174,35 @@ class Map(Descriptor):
         return keys.raw[: got.value * self.key_size], values.raw[: got.value * self.room], onward
 
 
+_LOG_SIZE = 16 << 20
+"""bytes; kernels before 6.4 keep the beginning of a log that is longer, later ones its end"""
+_STATISTICS = ("processed ", "verification time", "stack depth")
+
+
+def _load(name: str, instructions: bytes, opts: ProgLoadOpts) -> int:
+    opts.sz, opts.attempts, opts.expected_attach_type = ctypes.sizeof(ProgLoadOpts), 5, BPF_XDP
+    count = ctypes.c_size_t(len(instructions) // 8)
+    return _call("bpf_prog_load", BPF_PROG_TYPE_XDP, name.encode()[:15], b"GPL", instructions, count, ctypes.byref(opts))
+
+
 class Program(Descriptor):
     """A loaded XDP program."""
 
     @classmethod
     def load(cls, name: str, instructions: bytes) -> "Program":
         """Hand it to the verifier. The licence is what it is loaded under: GPL, of the two it is offered under."""
-        opts = ProgLoadOpts(sz=ctypes.sizeof(ProgLoadOpts), attempts=5, expected_attach_type=BPF_XDP)
-        count = ctypes.c_size_t(len(instructions) // 8)
-        return cls(_call("bpf_prog_load", BPF_PROG_TYPE_XDP, name.encode()[:15], b"GPL", instructions, count, ctypes.byref(opts)))
+        return cls(_load(name, instructions, ProgLoadOpts()))
+
+    @staticmethod
+    def last_words(name: str, instructions: bytes) -> str:
+        """What the verifier says at the end of its log of a program that it refuses; empty where it takes it."""
+        log = ctypes.create_string_buffer(_LOG_SIZE)
+        try:
+            os.close(_load(name, instructions, ProgLoadOpts(log_level=1, log_size=_LOG_SIZE, log_buf=ctypes.addressof(log))))
+        except OSError:
+            lines = log.value.decode(errors="replace").strip().splitlines()
+            return next((line for line in reversed(lines) if not line.startswith(_STATISTICS)), "")
+        return ""
 
     @classmethod
     def open(cls, path: Path) -> "Program":

@@ -112,7 +112,8 @@ def load_program(bytecode: Bytecode, maps: dict[str, Map]) -> Program:
     try:
         return Program.load(PROGRAM, bytes(raw))
     except OSError as error:
-        raise translate(error, "the kernel does not take the filter") from error
+        words = Program.last_words(PROGRAM, bytes(raw))
+        raise translate(error, f"the kernel does not take the filter{f' (`{words}`)' if words else ''}") from error
 
 
 def load_private(source_guard: bool) -> Loaded:

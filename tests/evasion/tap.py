@@ -48,6 +48,10 @@ class Tap:
         self.missed += drops
         return self.total
 
+    def read(self) -> list[bytes]:
+        """The frames that came since the last time, as they were on the wire."""
+        return list(self._read())
+
     def close(self) -> list[bytes]:
         """The frames, as they were on the wire."""
         self.count()

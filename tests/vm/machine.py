@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +16,13 @@ _HERE = Path(__file__).parent
 _MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """What an initramfs needs beyond what is in the kernel; what these need comes along."""
 _OPENERS: Mapping[str, tuple[str, ...]] = {".xz": ("xz", "-dc"), ".zst": ("zstd", "-dc"), ".gz": ("gzip", "-dc")}
+_MODELS = {"virtio": "virtio-net-pci,ctrl_vlan=off", "e1000": "e1000"}
 _PROBE_SECONDS = 15
+WIRES = {
+    "virtio": ("52:54:00:99:01:01", "52:54:00:99:01:02"),
+    "e1000": ("52:54:00:99:02:01", "52:54:00:99:02:02"),
+}
+"""The machine's NICs: wires to itself, by the model of the first end; the second is always virtio."""
 MEMORY_MIB = 3072
 PROCESSORS = 2
 
@@ -31,7 +37,6 @@ def run(
     *,
     folder: Path,
     seconds: float,
-    devices: Sequence[str] = (),
     show: Callable[[str], None] = _silent,
 ) -> int:
     """Run a bash script as root in a machine of that kernel, in `folder` as it is on the host, and return the script's exit status.
@@ -43,7 +48,6 @@ def run(
         script: bash, run with `bash FILE`.
         folder: where it runs.
         seconds: the time it may take, boot included.
-        devices: further options of QEMU.
         show: is given what the script prints, as it comes.
 
     Raises:
@@ -57,11 +61,12 @@ def run(
         (job / "settings").write_text("".join(f"{name}={shlex.quote(str(value))}\n" for name, value in settings.items()))
         shutil.copy(_HERE / "inside.sh", job)
         end = time.monotonic() + seconds
-        shares = [
+        devices = [
             "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap",
             "-virtfs", f"local,path={job},mount_tag=job,security_model=none,multidevs=remap",
+            *_wires(),
         ]  # fmt: skip
-        status = _boot(kernel, accelerator(kernel), [*shares, *devices], job, end, show)
+        status = _boot(kernel, accelerator(kernel), devices, job, end, show)
         kept = folder / ".make/vm" / kernel.name
         if any((job / "kept").iterdir()):
             shutil.rmtree(kept, ignore_errors=True)
@@ -132,6 +137,17 @@ def _boot(kernel: Kernel, how: str, devices: Iterable[str], job: Path, end: floa
     if status > 0 and (message := _last_line(job / "qemu")):
         raise CannotRun(f"QEMU says: {message} (mend: L3CTL_KVM=0 where it is about KVM)")
     return status
+
+
+def _wires() -> list[str]:
+    """Each a hub of two NICs."""
+    options = []
+    for number, (model, lladdrs) in enumerate(WIRES.items()):
+        # With ctrl_vlan, QEMU drops VLANs that the guest has no device for before the guest could say what becomes of them.
+        for end, (kind, lladdr) in enumerate(zip((_MODELS[model], _MODELS["virtio"]), lladdrs, strict=True)):
+            name = f"w{number}e{end}"
+            options += ["-netdev", f"hubport,id={name},hubid={number}", "-device", f"{kind},netdev={name},mac={lladdr},romfile="]
+    return options
 
 
 def _pass_on(descriptor: int, show: Callable[[str], None]) -> None:
