@@ -20,6 +20,8 @@ from l3ctl.lab.namespaces import Namespace, run
 
 PROGRAM = Path(sys.executable).with_name("l3ctl")
 _EXABGP = Path(sys.executable).with_name("exabgp")
+_PATIENCE = float(os.environ.get("L3CTL_PATIENCE", "1"))
+"""what the lab's time limits are multiplied by: an emulated processor is ten times slower"""
 
 
 class Inhabited(Namespace):
@@ -165,7 +167,7 @@ def waited(what: str, reached: Callable[[], bool], seconds: float, inhabited: It
     """Look until it is so; how long it took. Raises `LabFailed`, with what each program said last, when it takes longer than `seconds`."""
     began = time.monotonic()
     while not reached():
-        if time.monotonic() - began > seconds:
+        if time.monotonic() - began > seconds * _PATIENCE:
             logs = [(one, path.stem) for one in inhabited for path in sorted(one.run_dir.glob("*.log"))]
             said = "; ".join(f"{one.name} {program}: {one.last_line(program)}" for one, program in logs)
             raise LabFailed(f"{what}: not within {seconds:g} s", said)

@@ -10,13 +10,14 @@ from tests.vm.kernels import SUITES, CannotRun, kernel
 from tests.vm.machine import accelerator, run
 
 _ROOT = Path(__file__).parents[2]
+_TESTS = (sys.executable, "-m", "pytest", "-q", "--durations=5", "tests/vm/inside", "tests/xdp/test_contract.py")
 
 
 def main() -> int:
     """One kernel after the other; the exit status is 1 when one of them failed, 2 when one could not be run."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
     parser.add_argument("--kernel", action="append", choices=list(SUITES), help="once or several times; all of them otherwise")
-    parser.add_argument("--seconds", type=float, default=600, help="that one machine may take (600)")
+    parser.add_argument("--seconds", type=float, default=900, help="that one machine may take (default: %(default)s)")
     parser.add_argument("command", nargs="*", help="what to run in this folder instead of the tests")
     chosen = parser.parse_args()
     results = []
@@ -25,7 +26,7 @@ def main() -> int:
         try:
             found = kernel(name)
             print(f"== {name}: {found.release}, {accelerator(found)}", flush=True)
-            status = run(found, shlex.join(chosen.command), folder=_ROOT, seconds=chosen.seconds, show=_show)
+            status = run(found, shlex.join(chosen.command or _TESTS), folder=_ROOT, seconds=chosen.seconds, show=_show)
         except CannotRun as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

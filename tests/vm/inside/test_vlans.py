@@ -38,7 +38,7 @@ def test_customers_on_vlans_reach_the_gateway_and_each_other(whole: Street) -> N
     one = whole
     assert one.xdp_shown() == one.wire.shown
     one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
-    assert one.reaches_all(DB1, WEB1)
+    one.wait("db1 and web1", lambda: one.reaches_all(DB1, WEB1))
     # It was the filter that answered them, with the tag of their VLAN: without it neither would know the gateway.
     assert one.port("web1")["counters"].keys() >= {"arp-answer", "ns-answer"}
     neighbours = one.router.run("ip", "neigh", "show", "dev", "eth1.11", "nud", "all").splitlines()

@@ -1,0 +1,164 @@
+"""Other shapes that a trunk has: QinQ, a VLAN-aware bridge, a bond, and one whose tags are not in its frames."""
+
+from collections.abc import Callable
+
+import pytest
+
+from l3ctl.lab.customers import CUSTOMERS, GATEWAY6
+from l3ctl.lab.frames import na
+from l3ctl.lab.namespaces import Namespace
+from tests.vm.inside.street import GENERIC, NATIVE, VETH, Street, Wire, record, vlan_of
+from tests.vm.inside.test_vlans import claim, tagged
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+WEB1, DB1, ROGUE = CUSTOMERS
+WIRES = pytest.mark.parametrize("wire", [NATIVE, GENERIC], ids=str)
+
+
+def untagged_claim() -> bytes:
+    return tagged(na(GATEWAY6), 0x86DD, DB1.lladdr)
+
+
+@WIRES
+def test_a_port_may_be_all_of_an_outer_tag(street: Callable[[Wire], Street], wire: Wire) -> None:
+    """Customers' own VLANs within the provider's: the filter knows a port by the outer one."""
+    one = street(wire)
+    for customer in (WEB1, DB1):
+        outer = f"eth1.{vlan_of(customer)}"
+        one.router.ip(f"link add link eth1 name {outer} type vlan proto 802.1ad id {vlan_of(customer)}", f"link set {outer} up")
+        one.router.ip(f"link add link {outer} name {outer}.7 type vlan id 7", f"link set {outer}.7 up")
+        one.far.ip(f"link add link far0 name s{vlan_of(customer)} type vlan proto 802.1ad id {vlan_of(customer)}")
+        one.far.ip(f"link set s{vlan_of(customer)} up")
+    places = {each: {"interface": f"eth1.{vlan_of(each)}.7", "trunk": "eth1", "vlan": vlan_of(each), "qinq": True} for each in (WEB1, DB1)}
+    one.start([record(each, **place) for each, place in places.items()])
+    for customer in (WEB1, DB1):
+        one.plug_in(customer, "type vlan id 7", f"s{vlan_of(customer)}")
+    one.wait("the ports", lambda: one.settled(WEB1, DB1))
+    one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
+    assert one.xdp_shown() == wire.shown
+    assert one.passed("eth1", claim(GATEWAY6, WEB1.lladdr, 11, 7, tpid=0x88A8), claim(DB1.link_local, DB1.lladdr, 11, 7, tpid=0x88A8)) == []
+
+
+def test_a_trunk_may_be_a_vlan_device_itself(street: Callable[[Wire], Street]) -> None:
+    one = street(GENERIC)
+    one.router.ip("link add link eth1 name eth1.100 type vlan proto 802.1ad id 100", "link set eth1.100 up")
+    one.far.ip("link add link far0 name s100 type vlan proto 802.1ad id 100", "link set s100 up")
+    for customer in (WEB1, DB1):
+        name = f"eth1.100.{vlan_of(customer)}"
+        one.router.ip(f"link add link eth1.100 name {name} type vlan id {vlan_of(customer)}", f"link set {name} up")
+    one.start([record(each, trunk="eth1.100", vlan=vlan_of(each)) for each in (WEB1, DB1)])
+    for customer in (WEB1, DB1):
+        one.plug_in(customer, through="s100")
+    one.wait("the ports", lambda: one.settled(WEB1, DB1))
+    one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
+    assert one.xdp_shown("eth1.100") == "xdpgeneric"
+    assert one.passed("eth1.100.11", claim(GATEWAY6, WEB1.lladdr, 100, 11, tpid=0x88A8)) == []
+
+
+@WIRES
+def test_layer_3_may_be_on_a_vlan_aware_bridge_above_the_trunk(street: Callable[[Wire], Street], wire: Wire) -> None:
+    one = street(wire)
+    one.router.ip("link add br0 type bridge vlan_filtering 1 vlan_default_pvid 0", "link set eth1 master br0", "link set br0 up")
+    for customer in (WEB1, DB1):
+        vlan_id = str(vlan_of(customer))
+        one.router.run("bridge", "vlan", "add", "dev", "eth1", "vid", vlan_id)
+        one.router.run("bridge", "vlan", "add", "dev", "br0", "vid", vlan_id, "self")
+        one.router.ip(f"link add link br0 name br0.{vlan_id} type vlan id {vlan_id}", f"link set br0.{vlan_id} up")
+    one.start([record(each, interface=f"br0.{vlan_of(each)}", trunk="eth1", vlan=vlan_of(each)) for each in (WEB1, DB1)])
+    for customer in (WEB1, DB1):
+        one.plug_in(customer)
+    one.wait("the ports", lambda: one.settled(WEB1, DB1))
+    one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
+    assert one.xdp_shown() == wire.shown
+    assert one.passed("eth1", claim(GATEWAY6, WEB1.lladdr, 11), claim(WEB1.link_local, DB1.lladdr, 12)) == []
+    one.router.ip("link set eth1 down")  # the bridge stays up
+    one.wait("the ports to go", one.settled)
+    one.router.ip("link set eth1 up")
+    one.wait("the ports again", lambda: one.settled(WEB1, DB1))
+
+
+def hidden_claim(one: Street) -> Callable[..., None]:
+    """Send from a VLAN device, whose tag goes beside the frame."""
+
+    def send(*frames: bytes) -> None:
+        one.send(*frames, netdev="eth0", namespace=Namespace(one.hosts["db1"].name))
+
+    return send
+
+
+def test_a_frame_whose_tag_is_hidden_in_metadata_passes_as_no_vlans(street: Callable[[Wire], Street]) -> None:
+    one = street(VETH)
+    one.add_vlans()
+    one.start([record(customer) for customer in CUSTOMERS])
+    for customer in CUSTOMERS:
+        one.plug_in(customer)
+    one.wait("the ports", lambda: one.settled(*CUSTOMERS))
+    one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
+    one.show_tags(False)
+    assert one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one)) == []
+    assert [(each["reason"], each["vlan_id"]) for each in one.refused("-")][-1:] == [("unknown-port", None)]
+    assert one.settled(*CUSTOMERS)
+    # Audit counts and passes: then the same frame arrives, which shows as well that the tag was hidden and the kernel knew it.
+    one.reload("mode: audit")
+    assert len(one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one))) == 1
+    one.reload("mode: enforce")
+    assert one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one)) == []
+    one.show_tags(True)
+    one.wait("db1 and web1", lambda: one.reaches_all(DB1, WEB1))
+
+
+def test_with_the_source_guard_nothing_passes_whose_tag_is_hidden(street: Callable[[Wire], Street]) -> None:
+    one = street(VETH)
+    one.add_vlans()
+    one.start([record(customer) for customer in CUSTOMERS], guard="mode: enforce, source_guard: true")
+    for customer in CUSTOMERS:
+        one.plug_in(customer)
+    one.wait("the ports", lambda: one.settled(*CUSTOMERS))
+    one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
+    one.show_tags(False)
+    assert not one.reaches(DB1, WEB1.address6)
+    assert "unknown-port" in [each["reason"] for each in one.refused("-")]
+    one.show_tags(True)
+    one.wait("db1 and web1", lambda: one.reaches_all(DB1, WEB1))
+
+
+def test_where_tags_may_be_hidden_a_trunk_has_no_port_without_a_tag(street: Callable[[Wire], Street]) -> None:
+    one = street(VETH)
+    one.add_vlans()
+    one.start([record(WEB1), record(DB1), record(ROGUE, interface="eth1")])
+    one.wait("a failure", lambda: bool(one.ask("status")["failed"]))
+    (failure,) = one.ask("status")["failed"]
+    assert "may hide which of them a frame is for" in str(failure)
+
+
+def test_on_a_vlans_own_netdev_it_does_not_matter_where_the_tag_is(street: Callable[[Wire], Street]) -> None:
+    one = street(VETH)
+    one.add_vlans()
+    one.start([record(customer, interface=f"eth1.{vlan_of(customer)}") for customer in CUSTOMERS])
+    for customer in CUSTOMERS:
+        one.plug_in(customer)
+    one.wait("the ports", lambda: one.settled(*CUSTOMERS))
+    for shown in (True, False):
+        one.show_tags(shown)
+        one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
+        assert one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one)) == []
+    assert one.port("db1")["counters"].keys() >= {"arp-answer", "ns-answer"} - {"arp-answer"}
+
+
+def test_on_a_bond_the_filter_is_native_or_on_each_vlans_netdev(street: Callable[[Wire], Street]) -> None:
+    """Generic XDP runs on a bond after the kernel took the tag off: there a trunk would be no guard at all."""
+    one = street(GENERIC)
+    one.router.ip("link set eth1 down", "link add bond0 type bond mode active-backup miimon 100", "link set eth1 master bond0")
+    one.router.ip("link set bond0 up")
+    for customer in (WEB1, DB1):
+        vlan_id = vlan_of(customer)
+        one.router.ip(f"link add link bond0 name bond0.{vlan_id} type vlan id {vlan_id}", f"link set bond0.{vlan_id} up")
+    one.start([record(WEB1, trunk="bond0", vlan=11), record(DB1, interface="bond0.12")])
+    one.plug_in(DB1)
+    one.wait("a failure", lambda: bool(one.ask("status")["failed"]))
+    (failure,) = one.ask("status")["failed"]
+    assert "generic XDP sees no VLAN tags on bond0" in str(failure)
+    assert "interface: bond0.11" in str(failure)
+    one.wait("db1", lambda: one.port("db1")["in_sync"] and one.reaches(DB1, f"{GATEWAY6}%eth0"))
+    assert one.passed("bond0.12", claim(GATEWAY6, DB1.lladdr, 12)) == []

@@ -1,0 +1,50 @@
+"""The virtual machines themselves, on the oldest kernel of the matrix."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.vm.kernels import CannotRun, Kernel, kernel
+from tests.vm.machine import run
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.environ.get("L3CTL_VM") == "1", reason="in a virtual machine already"),
+    pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU is missing (mend: make setup, as root)"),
+]
+
+BOOT = 240.0
+"""seconds, on a machine that does other things as well"""
+
+
+@pytest.fixture(scope="module")
+def bookworm() -> Kernel:
+    return kernel("bookworm")
+
+
+def test_a_script_runs_on_that_kernel_and_its_status_and_words_come_back(bookworm: Kernel, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("as it was")
+    said: list[str] = []
+    script = """
+        uname -r
+        ip link add name eth9 type dummy && ip link add link eth9 name eth9.11 type vlan id 11 && echo a VLAN device
+        cat mine; echo changed > mine; cat mine
+        echo lasts > /run/job/kept/file
+        exit 7
+    """
+    assert run(bookworm, script, folder=tmp_path, seconds=BOOT, show=said.append) == 7
+    assert "".join(said).splitlines()[:3] == [bookworm.release, "a VLAN device", "as it waschanged"]
+    assert (tmp_path / "mine").read_text() == "as it was"
+    assert (tmp_path / ".make/vm/bookworm/file").read_text() == "lasts\n"
+
+
+def test_one_that_does_not_end_is_ended(bookworm: Kernel, tmp_path: Path) -> None:
+    with pytest.raises(CannotRun, match="had not ended after 2 s"):
+        run(bookworm, "sleep 1000", folder=tmp_path, seconds=2)
+
+
+def test_a_kernel_that_is_none_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(CannotRun, match=r"there is no kernel 'sid' \(mend: one of bookworm, backports, trixie\)"):
+        kernel("sid")
