@@ -173,7 +173,7 @@ run_dir: {self.run_dir}
                 raw.send(frame)
 
     def passed(self, netdev: str, *frames: bytes, sender: Callable[..., None] | None = None) -> list[bytes]:
-        """Those of the frames that a netdev of the router has after they were sent: what the filter, and the kernel's own sorting, let there.
+        """Those of the frames that a netdev of the router has after they were sent: what the filter and the kernel let there.
 
         A frame that nobody stops is sent after them, and awaited, so that what is missing then is not on its way any more.
         """
