@@ -57,6 +57,7 @@ unit l3lab-network <<-UNIT
 UNIT
 
 if [ "$role" = site ]; then
+	install -m 644 "$here/attack.py" /usr/local/lib/l3lab-attack.py
 	install -m 644 "$tree/configs/bird-two-routers.conf" /etc/bird/lab.conf
 	# The example is for one router; the second is the same.
 	sed '/ffff::2/{p; s/ffff::2/ffff::3/}' "$tree/configs/frr.conf" > /etc/frr/lab.conf

@@ -5,6 +5,7 @@
 #   qemu-lab.sh up | provision | test    each of that alone
 #   qemu-lab.sh ssh MACHINE [COMMAND]    into r1, r2 or site
 #   qemu-lab.sh link MACHINE ethN up|down   plug or pull a cable
+#   qemu-lab.sh kvm-works                whether KVM runs a guest here
 #   qemu-lab.sh down                     end the machines and remove what they left
 #
 # Cables are pairs of sockets in a folder of /run, eth0 is QEMU's own user network with ssh on a port of 127.0.0.1. The disks are copies in
@@ -29,14 +30,15 @@ kvm_works() {
 	case "${L3CTL_KVM:-}" in 1) return 0 ;; 0) return 1 ;; esac
 	[ -w /dev/kvm ] || return 1
 	# A boot sector that says 49 to QEMU's debug port, which makes 99 of it.
-	printf '\xba\x01\x05\xb0\x31\xee\xf4\xeb\xfd' > "$state/trial"
-	truncate -s 510 "$state/trial"
-	printf '\x55\xaa' >> "$state/trial"
-	local said=0
+	local trial said=0
+	trial=$(mktemp)
+	printf '\xba\x01\x05\xb0\x31\xee\xf4\xeb\xfd' > "$trial"
+	truncate -s 510 "$trial"
+	printf '\x55\xaa' >> "$trial"
 	# shellcheck disable=SC2016  # in a shell of its own, so that a QEMU that aborts is not told of here
 	timeout 10 bash -c '"$@"; exit $?' - qemu-system-x86_64 -accel kvm -cpu host -m 32 -display none -nodefaults -device isa-debug-exit \
-		-drive "file=$state/trial,format=raw,if=ide" > /dev/null 2>&1 || said=$?
-	rm -f "$state/trial"
+		-drive "file=$trial,format=raw,if=ide" > /dev/null 2>&1 || said=$?
+	rm -f "$trial"
 	[ "$said" = 99 ]
 }
 
@@ -70,7 +72,7 @@ up() {
 	mkdir -m 700 "$state"
 	leash=(setpriv --pdeathsig KILL) # nothing outlives this script,
 	[ -z "${KEEP:-}" ] || leash=(setsid) # unless it is to
-	if kvm_works; then accelerator=(-accel kvm -cpu host); else accelerator=(-accel "tcg,thread=multi,tb-size=128" -cpu max); fi
+	if kvm_works; then accelerator=(-accel kvm -cpu host); else accelerator=(-accel "tcg,thread=multi,tb-size=128" -cpu Nehalem); fi
 	tell "three machines, ${accelerator[1]%%,*}"
 	ports=$(python3 -c 'import socket; all = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]; print(*(one.getsockname()[1] for one in all))')
 	cp "$box/ssh-key" "$state/ssh-key"
@@ -177,5 +179,6 @@ test) needs_lab; story ;;
 ssh) needs_lab; shift; on "$@" ;;
 link) needs_lab; link "$2" "$3" "$4" ;;
 down) down ;;
-*) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+kvm-works) kvm_works ;;
+*) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
