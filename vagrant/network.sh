@@ -23,12 +23,9 @@ router() { # NUMBER of its addresses
 		[ "$1" != 2 ] || set_up "eth1.$vlan" # every customer begins on r1
 	done
 	ip addr replace "198.51.100.$1/32" dev lo
-	# Peers and no prefix: of a whole on-link /64, each address that a customer sends to would be looked for.
-	for peer in 1 4; do
-		ip addr replace "2001:db8:ffff::$1" peer "2001:db8:ffff::$peer/128" dev eth2 nodad
-		ip route replace "2001:db8:ffff::$peer/128" dev eth2 src "2001:db8:ffff::$1"
-		ip route replace "198.51.100.$peer/32" via inet6 "2001:db8:ffff::$peer" dev eth2 onlink src "198.51.100.$1"
-	done
+	# Eight addresses and no more: of a whole on-link /64, each address that a customer sends to would be looked for.
+	ip addr replace "2001:db8:ffff::$1/125" dev eth2 nodad
+	for peer in 1 4; do ip route replace "198.51.100.$peer/32" via inet6 "2001:db8:ffff::$peer" dev eth2 onlink src "198.51.100.$1"; done
 	ip -6 route replace default via 2001:db8:ffff::1 dev eth2 metric 10
 	ip route replace default via inet6 2001:db8:ffff::1 dev eth2 onlink metric 10
 }
@@ -48,9 +45,7 @@ upstream() { # NAME MAC NUMBER
 	ip netns exec "$1" sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv4.conf.all.rp_filter=0
 	ip link set "port-$1" master uplinks up
 	ip -n "$1" addr add "198.51.100.$3/32" dev lo
-	for router in 2 3; do
-		ip -n "$1" addr add "2001:db8:ffff::$3" peer "2001:db8:ffff::$router/128" dev eth0 nodad
-	done
+	ip -n "$1" addr add "2001:db8:ffff::$3/125" dev eth0 nodad
 }
 
 customer() { # NAME VLAN: configured as its owner would, with nothing but its own addresses and a default route

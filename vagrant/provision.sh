@@ -34,13 +34,14 @@ if [ ${#missing[@]} != 0 ]; then
 	DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" > /dev/null
 	systemctl --quiet disable --now bird.service frr.service # they are started in namespaces, on `site` alone
 fi
-if [ -x /opt/l3ctl/bin/hatchling ]; then
-	offline=(--no-index --no-deps --no-build-isolation)
+if [ -d /opt/l3ctl/src ]; then # the lab's own box
+	rm -rf /opt/l3ctl/src/*
+	cp -r "$tree/l3ctl" "$tree/bpf" /opt/l3ctl/src/
 else
 	[ -x /opt/l3ctl/bin/pip ] || /usr/bin/python3 -m venv --system-site-packages /opt/l3ctl
-	offline=()
+	/opt/l3ctl/bin/pip --quiet --disable-pip-version-check install --constraint "$tree/constraints.txt" "$tree"
+	/opt/l3ctl/bin/pip --quiet --disable-pip-version-check install --force-reinstall --no-deps "$tree" # also where the version is the same
 fi
-PIP_CONSTRAINT="$tree/constraints.txt" /opt/l3ctl/bin/pip --quiet --disable-pip-version-check install --force-reinstall "${offline[@]}" "$tree"
 ln -sf /opt/l3ctl/bin/l3ctl /usr/local/bin/l3ctl
 install -m 755 "$here/network.sh" /usr/local/sbin/l3lab-network
 

@@ -110,7 +110,7 @@ all_at_once() { # FUNCTION, for each machine; what it says is shown when it fail
 }
 
 provision_one() {
-	tar -C "$tree" -cz README.md LICENSE pyproject.toml constraints.txt l3ctl bpf configs vagrant --exclude __pycache__ --exclude .vagrant \
+	tar -C "$tree" --exclude __pycache__ --exclude .vagrant -cz README.md LICENSE pyproject.toml constraints.txt l3ctl bpf configs vagrant \
 		| on "$1" 'rm -rf l3ctl && mkdir l3ctl && tar -C l3ctl -xz'
 	on "$1" sudo l3ctl/vagrant/provision.sh "$1"
 }

@@ -32,7 +32,8 @@ if [ "${1:-}" != inside ]; then
 	flock -n 9 || fail "another one runs" "wait for it"
 	rm -rf "$folder"/.vagrant-test-* # of one that was killed
 	work="$folder/.vagrant-test-$$"
-	trap 'rm -rf "$work"' EXIT
+	inside=''
+	trap '[ -z "$inside" ] || kill -KILL "$inside" 2> /dev/null; wait; rm -rf "$work"' EXIT
 	trap 'exit 130' INT TERM HUP
 	mkdir "$work"
 	seen() { # what there is on this machine that could be left behind
@@ -44,7 +45,10 @@ if [ "${1:-}" != inside ]; then
 	seen | sort > "$work/before"
 	status=0
 	setpriv --pdeathsig KILL unshare --mount --net --pid --fork --kill-child --mount-proc --propagation private \
-		"$here/vagrant-test.sh" inside "$box" "$work" < /dev/null 9>&- || status=$?
+		"$here/vagrant-test.sh" inside "$box" "$work" < /dev/null 9>&- &
+	inside=$!
+	wait "$inside" || status=$?
+	inside=''
 	seen | sort > "$work/after"
 	left=$(comm -13 "$work/before" "$work/after")
 	namespace=$(cat "$work/pid-namespace")
