@@ -11,13 +11,17 @@ PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethto
 # What attackers use, for tests/evasion, and the other two BGP daemons, for tests/bgp.
 TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd
 LINT_PACKAGES := clang
+# For the lab of virtual machines, and for Vagrant.
+BOX_PACKAGES := mmdebstrap extlinux e2fsprogs qemu-system-x86 qemu-utils openssh-client
+VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients dnsmasq-base rsync
 # What would come up with the machine, of the packages above: package:unit.
-DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service
+DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service \
+	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test evasion fuzz lint lab clean
+.PHONY: help setup demo test evasion fuzz lint box lab lab-down vagrant-test clean
 
 help: ## Say what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
 
 # Install what is missing of $(1). No daemon is started on this machine by it, now or later: a router may be configured, and a second
 # BGP daemon would come up. One that was here before is left as it is.
@@ -78,8 +82,19 @@ lint: setup ## ruff, mypy --strict, clang -Wall -Wextra
 		-D$$variant -Ibpf -Ibpf/headers/include -include tests/xdp/bcc_macros.h bpf/l3ctl.bpf.c; done
 	@echo "lint: clean"
 
-lab: setup ## Build the lab and leave it running
-	@$(L3CTL) lab up
+box: ## Make the lab's Debian box, if it is not there yet
+	@$(call install_packages,$(BOX_PACKAGES))
+	@vagrant/build-box.sh
+
+lab: box ## Two routers with real VLANs and their upstreams in virtual machines: the story; KEEP=1 leaves it running
+	@KEEP=$(KEEP) vagrant/qemu-lab.sh run
+
+lab-down: ## End what `make lab KEEP=1` left
+	@vagrant/qemu-lab.sh down
+
+vagrant-test: box ## The same with `vagrant up`, libvirt and `vagrant destroy`, in namespaces of its own
+	@$(call install_packages,$(VAGRANT_PACKAGES))
+	@vagrant/vagrant-test.sh
 
 clean: ## Remove what make made
 	rm -rf $(VENV) .make .mypy_cache .pytest_cache .ruff_cache .hypothesis
