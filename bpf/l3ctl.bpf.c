@@ -137,9 +137,15 @@ static __always_inline void sample(struct xdp_md *context, const struct frame *f
 	asm volatile("" : "+r"(captured)); /* one number from here on, whose limits the verifier sees */
 	if (captured > SAMPLE_FRAME)
 		captured = SAMPLE_FRAME;
-	asm volatile("" : "+r"(captured));
 	taken->captured = captured;
-	if (!captured || captured > SAMPLE_FRAME || bpf_xdp_load_bytes(context, 0, taken->frame, captured))
+	/* The same number, from 1 to SAMPLE_FRAME, in steps that every verifier follows: before Linux 6.13 or so none learns from a comparison
+	 * of captured with 0, nor from the one comparison of captured - 129 that clang makes of two. Of nothing the helper loads nothing. */
+	captured -= 1;
+	asm volatile("" : "+r"(captured));
+	captured &= SAMPLE_FRAME - 1;
+	asm volatile("" : "+r"(captured));
+	captured += 1;
+	if (bpf_xdp_load_bytes(context, 0, taken->frame, captured))
 		taken->captured = 0;
 	samples.ringbuf_submit(taken, 0);
 }
