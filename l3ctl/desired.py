@@ -50,7 +50,7 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> P
         policy=desired_policy(port, links, settings),
         addresses=_gateway_addresses(port, layer3, settings),
         neighbours=frozenset(_neighbours(port)) if layer3.admin_up else frozenset(),
-        routes=frozenset(_routes(port)) if up else frozenset(),
+        routes=frozenset(_routes(port, layer3.table)) if up else frozenset(),
         announcements=frozenset(_announcements(port, settings.covers)) if up and port.announce else frozenset(),
     )
 
@@ -121,11 +121,14 @@ def _neighbours(port: Port) -> Iterator[Neighbour]:
         yield from (Neighbour(port.interface, address, host.lladdr) for address in host.ipv4)
 
 
-def _routes(port: Port) -> Iterator[Route]:
-    """Of fe80::/64 the hosts' own addresses alone are there: the router must not look for any other a customer may name."""
+def _routes(port: Port, table: int) -> Iterator[Route]:
+    """Of fe80::/64 the hosts' own addresses alone are there: the router must not look for any other a customer may name.
+
+    All of them in the table of the netdev's VRF: what is in main, a packet in the VRF finds only where nothing ends its search before.
+    """
     for host in port.hosts:
-        yield Route(port.interface, IPv6Network(host.link_local), None, METRIC_IPV6)
-        yield from (Route(port.interface, prefix, host.link_local, route_metric(prefix)) for prefix in host.prefixes())
+        yield Route(port.interface, IPv6Network(host.link_local), None, METRIC_IPV6, table)
+        yield from (Route(port.interface, prefix, host.link_local, route_metric(prefix), table) for prefix in host.prefixes())
 
 
 def _announcements(port: Port, covers: tuple[Prefix, ...]) -> Iterator[Announcement]:

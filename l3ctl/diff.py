@@ -93,7 +93,7 @@ def _key(item: Item) -> object:
     if isinstance(item, Neighbour):
         return item.interface, item.address
     if isinstance(item, Route):
-        return item.interface, item.prefix, item.metric
+        return item.interface, item.prefix, item.metric, item.table
     return item
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 METRIC_BLACKHOLE = 2**31 - 1
 """of a blackhole: loses against any other route of the same prefix"""
+MAIN_TABLE = 254
+"""the kernel's routing table of what is in no VRF (RT_TABLE_MAIN)"""
 CONFIG_PATH = Path("/etc/l3ctl/l3ctl.yaml")
 """unless told otherwise"""
 Prefix = IPv4Network | IPv6Network
@@ -121,6 +123,8 @@ class LinkFacts:
     admin_up: bool
     up: bool
     mtu: int
+    table: int = MAIN_TABLE
+    """where the kernel looks for routes when a packet comes in here: that of the VRF which the netdev is in"""
 
     @property
     def may_hide_tags(self) -> bool:
@@ -167,11 +171,12 @@ class Route:
     prefix: Prefix
     next_hop: IPv6Address | None
     metric: int
+    table: int = MAIN_TABLE
 
     def __str__(self) -> str:
-        if not self.interface:
-            return f"blackhole {self.prefix}"
-        return f"route {self.prefix} " + (f"via {self.next_hop} " if self.next_hop else "") + f"dev {self.interface}"
+        leads = f"via {self.next_hop} dev {self.interface}" if self.next_hop else f"dev {self.interface}"
+        where = "" if self.table == MAIN_TABLE else f" table {self.table}"
+        return (f"route {self.prefix} {leads}" if self.interface else f"blackhole {self.prefix}") + where
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from l3ctl.kernel import neighbours, routes
 from l3ctl.kernel.wire import HEADER, NLM_F_ACK, NLM_F_REQUEST, Message
-from l3ctl.model import Address, Neighbour, Route
+from l3ctl.model import MAIN_TABLE, Address, Neighbour, Route
 
 T = TypeVar("T")
 _SEQUENCE_AT, _FLAGS_AT = 8, 6
@@ -67,7 +67,7 @@ def uniform_neighbours(items: Sequence[Neighbour], ifindexes: Sequence[int]) -> 
 
 
 def uniform_routes(items: Sequence[Route], ifindexes: Sequence[int]) -> list[Uniform]:
-    """Routes, as `routes.pack_add` makes them; a group for each family, those without a next hop apart."""
+    """Routes, as `routes.pack_add` makes them; a group for each family, those without a next hop apart, and those that are not in main."""
 
     def group(places: Sequence[int], chosen: Sequence[Route]) -> Uniform:
         first = chosen[0]
@@ -77,9 +77,14 @@ def uniform_routes(items: Sequence[Route], ifindexes: Sequence[int]) -> list[Uni
             "metric": array("I", [one.metric for one in chosen]).tobytes(),
             "next_hop": _packed([one.next_hop for one in chosen if one.next_hop is not None]),
         }
+        if first.table != MAIN_TABLE:
+            own["table"] = array("I", [one.table for one in chosen]).tobytes()
         return _uniform(places, routes.pack_add(first, 0), routes.columns(first), _indexes(ifindexes, places) | own)
 
-    kinds = [(type(item.prefix) is IPv6Network) + 2 * (item.next_hop is None) + 4 * (not item.interface) for item in items]
+    kinds = [
+        (type(item.prefix) is IPv6Network) + 2 * (item.next_hop is None) + 4 * (not item.interface) + 8 * (item.table != MAIN_TABLE)
+        for item in items
+    ]
     return _grouped(items, kinds, group)
 
 

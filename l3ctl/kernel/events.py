@@ -59,8 +59,9 @@ class EventBatch:
 class Events:
     """The events of the network namespace the thread is in when this is made."""
 
-    def __init__(self, own_port_id: int, receive_buffer: int = RECEIVE_BUFFER) -> None:
-        """Events caused by requests of the socket with this port id are left out."""
+    def __init__(self, own_port_id: int, receive_buffer: int = RECEIVE_BUFFER, tables: set[int] | None = None) -> None:
+        """Events caused by requests of the socket with this port id are left out. `tables` learns in which there may be routes of ours."""
+        self._tables = set[int]() if tables is None else tables
         self._socket = open_route_socket(receive_buffer)
         self._socket.setblocking(False)
         attach(self._socket, own_port_id)
@@ -100,29 +101,30 @@ class Events:
                 continue
             for received in split(datagram):
                 if received.type in (RTM_NEWROUTE, RTM_DELROUTE):
-                    concerned = set(_route_concerns(received))
+                    concerned = set(self._route_concerns(received))
                     overrun = overrun or 0 in concerned
                     ifindexes |= concerned - {0}
                 elif received.type in _BY_IFINDEX:
                     (ifindex,) = _IFINDEX.unpack_from(received.payload)
                     ifindexes.add(ifindex)
                     if received.type in (RTM_NEWLINK, RTM_DELLINK):
-                        links_changed[ifindex] = parse_event(received.payload) if received.type == RTM_NEWLINK else None
+                        facts = links_changed[ifindex] = parse_event(received.payload) if received.type == RTM_NEWLINK else None
+                        self._tables.update([facts.table] if facts else ())
         return EventBatch(frozenset(ifindexes), links_changed, overrun)
 
+    def _route_concerns(self, received: Received) -> Iterator[int]:
+        """The interfaces of one of our routes; 0 for what took the place of one, since that event does not say where ours was.
 
-def _route_concerns(received: Received) -> Iterator[int]:
-    """The interfaces of one of our routes; 0 for what took the place of one, since that event does not say where ours was.
-
-    A replacing route of another's can only have displaced ours where it has a metric that we give: others' replacements are the
-    daily work of a BGP daemon.
-    """
-    entry = routes.parse(received.payload)
-    if entry is None:
-        return
-    if entry.protocol == PROTOCOL and entry.blackhole:
-        yield 0
-    elif entry.protocol == PROTOCOL:
-        yield from (ifindex for ifindex, _ in entry.hops)
-    elif entry.metric in (PROTOCOL, METRIC_BLACKHOLE, int(entry.prefix.network_address)):
-        yield 0
+        A replacing route of another's can only have displaced ours where it has a metric that we give: others' replacements are the
+        daily work of a BGP daemon.
+        """
+        entry = routes.parse(received.payload)
+        if entry is None:
+            return
+        if entry.protocol == PROTOCOL and entry.blackhole:
+            yield 0
+        elif entry.protocol == PROTOCOL:
+            self._tables.add(entry.table)
+            yield from (ifindex for ifindex, _ in entry.hops)
+        elif entry.metric in (PROTOCOL, METRIC_BLACKHOLE, int(entry.prefix.network_address)):
+            yield 0

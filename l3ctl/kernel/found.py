@@ -1,12 +1,13 @@
 """What the kernel's tables hold: what is ours, and what of others' stands where ours would go.
 
-Ours is what carries l3ctl's protocol number; a neighbour must be permanent as well, a route in the main table.
+Ours is what carries l3ctl's protocol number, a route in whatever table; a neighbour must be permanent as well.
 """
 
 import struct
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv6Address
+from itertools import product
 from socket import AF_INET, AF_INET6
 from typing import TypeVar
 
@@ -17,10 +18,10 @@ from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.routes import RouteEntry
 from l3ctl.kernel.steady import digest
 from l3ctl.kernel.wire import HEADER, PROTOCOL, Refusal, messages, split
-from l3ctl.model import Address, GatewayAddress, Neighbour, Prefix, Route
+from l3ctl.model import MAIN_TABLE, Address, GatewayAddress, Neighbour, Prefix, Route
 
 ASKED_SINGLY = 16
-"""Up to this many interfaces a dump of each, filtered by the kernel, is cheaper than one of everything."""
+"""Up to this many interfaces, or tables, a dump of each, filtered by the kernel, is cheaper than one of everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,11 @@ def _parsed(row: bytes, parse: Callable[[bytes], T | None]) -> Iterator[T]:
     return (entry for received in split(row) if (entry := parse(received.payload)) is not None)
 
 
-def look(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Look:
-    """At everything, or at what is on these interfaces; one that does not exist has nothing."""
+def look(kernel: NetlinkSocket, interfaces: Collection[str] | None, tables: Collection[int] = ()) -> Look:
+    """At everything, or at what is on these interfaces; one that does not exist has nothing.
+
+    A look at everything finds routes of ours in any table, another in these tables; in any where none is told.
+    """
     wanted: frozenset[int] | None = None
     filters: list[int | None] = [None]
     if interfaces is not None:
@@ -123,13 +127,20 @@ def look(kernel: NetlinkSocket, interfaces: Collection[str] | None) -> Look:
         wanted = frozenset(ifindex for ifindex in indexes if ifindex is not None)
         if len(wanted) <= ASKED_SINGLY and 0 not in wanted:  # what leads nowhere cannot be asked for alone
             filters = [*sorted(wanted)]
+    within = few_tables(tables if interfaces is not None else ())
     seen = Look(wanted)
     for ifindex in filters:
         seen.blocks[0].extend(kernel.dump_blocks(addresses.pack_dump(ifindex), addresses.steady))
         seen.blocks[1].extend(kernel.dump_blocks(neighbours.pack_dump(ifindex), neighbours.steady))
         for family in (AF_INET, AF_INET6):
-            seen.blocks[2].extend(kernel.dump_blocks(routes.pack_dump(family, PROTOCOL, ifindex), routes.steady))
+            for table in within:
+                seen.blocks[2].extend(kernel.dump_blocks(routes.pack_dump(family, PROTOCOL, ifindex, table), routes.steady))
     return seen
+
+
+def few_tables(tables: Collection[int]) -> Collection[int]:
+    """The tables to dump for these: each, while they are few, or else all that there are at once."""
+    return sorted(set(tables)) if 0 < len(tables) <= ASKED_SINGLY else (routes.ANY_TABLE,)
 
 
 def understand(names: Names, seen: Look, interfaces: Collection[str] | None) -> Found:
@@ -165,11 +176,11 @@ def understand(names: Names, seen: Look, interfaces: Collection[str] | None) -> 
 
 def _routes_through(entry: RouteEntry, ifindex: int, name: str) -> Iterator[Route]:
     if entry.blackhole:
-        yield Route("", entry.prefix, None, entry.metric)
+        yield Route("", entry.prefix, None, entry.metric, entry.table)
         return
     for through, next_hop in entry.hops:
         if through == ifindex and (isinstance(next_hop, IPv6Address) or (next_hop is None and entry.prefix.version == 6)):
-            yield Route(name, entry.prefix, next_hop, entry.metric)
+            yield Route(name, entry.prefix, next_hop, entry.metric, entry.table)
 
 
 def holds(kernel: NetlinkSocket, wanted: Collection[Neighbour]) -> bool:
@@ -187,7 +198,7 @@ def _is(answer: bytes | Refusal, wanted: Neighbour) -> bool:
 
 
 def rivals(kernel: NetlinkSocket, names: Names, seen: Look) -> Iterator[Foreign]:
-    """Others' routes of the prefixes that routes of ours in this look have, wherever they lead.
+    """Others' routes of the prefixes that routes of ours in this look have, in the same table, wherever they lead.
 
     Most routes of a router that carries the whole table have a length that none of ours has, and are passed over by it.
     """
@@ -199,13 +210,15 @@ def rivals(kernel: NetlinkSocket, names: Names, seen: Look) -> Iterator[Foreign]
             return None
         return routes.parse(payload)
 
-    for family in {length[0] for length in lengths}:
-        for entry in kernel.dump(routes.pack_dump(family, 0, None), of_these):
+    for family, table in {(key[0], routes.table_in(key)) for key in keys}:
+        for entry in kernel.dump(routes.pack_dump(family, 0, None, table), of_these):
             yield Foreign(names[entry.hops[0][0]], entry.prefix, describe_route(entry, names))
 
 
-def routes_of(kernel: NetlinkSocket, prefixes: Collection[Prefix], ifindexes: Iterable[int | None], *, ours: bool) -> Iterator[RouteEntry]:
-    """Our routes, or others', of these prefixes, on these interfaces or, for None, on any.
+def routes_of(
+    kernel: NetlinkSocket, prefixes: Collection[Prefix], tables: Collection[int], ifindexes: Iterable[int | None], *, ours: bool
+) -> Iterator[RouteEntry]:
+    """Our routes, or others', of these prefixes in these tables, on these interfaces or, for None, on any.
 
     Most routes of a router that carries the whole table have a length that none of ours has, and are passed over by it.
     """
@@ -218,8 +231,8 @@ def routes_of(kernel: NetlinkSocket, prefixes: Collection[Prefix], ifindexes: It
             entry = routes.parse(payload)
             return entry if entry and entry.prefix in prefixes else None
 
-        for ifindex in ifindexes if lengths else ():
-            yield from kernel.dump(routes.pack_dump(family, PROTOCOL if ours else 0, ifindex), of_these)
+        for ifindex, table in product(ifindexes, few_tables(tables)) if lengths else ():
+            yield from kernel.dump(routes.pack_dump(family, PROTOCOL if ours else 0, ifindex, table), of_these)
 
 
 def describe_neighbour(entry: NeighbourEntry, interface: str) -> str:
@@ -231,4 +244,5 @@ def describe_route(entry: RouteEntry, names: Names) -> str:
     """For people: the route with all its hops, and its owner."""
     hops = " ".join((f"via {next_hop} " if next_hop else "") + f"dev {names[ifindex] or 'none'}" for ifindex, next_hop in entry.hops)
     hops = "blackhole" if entry.blackhole else hops
-    return f"route {entry.prefix} {hops} metric {entry.metric} of protocol {entry.protocol}"
+    where = "" if entry.table == MAIN_TABLE else f" table {entry.table}"
+    return f"route {entry.prefix} {hops} metric {entry.metric}{where} of protocol {entry.protocol}"

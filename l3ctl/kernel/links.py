@@ -14,13 +14,14 @@ from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.steady import Steady
 from l3ctl.kernel.wire import RTM_GETLINK, Message, Refusal, attribute, attributes
 from l3ctl.lladdr import format_lladdr
-from l3ctl.model import LinkFacts
+from l3ctl.model import MAIN_TABLE, LinkFacts
 
 _IFINFOMSG = struct.Struct("=BxHiII")
 """ifi_family, ifi_type, ifi_index, ifi_flags, ifi_change"""
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 4, 16, 18, 29
 _IFLA_STATS, _IFLA_STATS64, _IFLA_AF_SPEC = 7, 23, 26
-_IFLA_INFO_KIND = 1
+_IFLA_INFO_KIND, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 1, 4, 5
+_IFLA_VRF_PORT_TABLE = 1
 _RTEXT_FILTER_SKIP_STATS = 8
 _IFF_UP, _IFF_LOWER_UP = 0x1, 0x10000
 _OPER_UNKNOWN, _OPER_UP = 0, 6
@@ -40,23 +41,31 @@ def parse_link(payload: bytes) -> LinkFacts:
     """The facts of one RTM_NEWLINK.
 
     Drivers that never report an operational state (a tun, some NICs) stay at "unknown" for life (operstates.rst); their carrier is
-    in IFF_LOWER_UP alone.
+    in IFF_LOWER_UP alone. A netdev in a VRF tells the VRF's table itself; how it is in any other device (a bridge, a bond) is no table.
     """
     _, _, ifindex, flags, _ = _IFINFOMSG.unpack_from(payload)
     found = attributes(payload, _IFINFOMSG.size)
     admin_up = bool(flags & _IFF_UP)
     state = found.get(_IFLA_OPERSTATE, b"\0")[0]
     carrier = state == _OPER_UP or (state == _OPER_UNKNOWN and bool(flags & _IFF_LOWER_UP))
-    kind = attributes(found[_IFLA_LINKINFO], 0).get(_IFLA_INFO_KIND, b"") if _IFLA_LINKINFO in found else b""
+    info = attributes(found[_IFLA_LINKINFO], 0) if _IFLA_LINKINFO in found else {}
     return LinkFacts(
         name=_text(found[_IFLA_IFNAME]),
         ifindex=ifindex,
         lladdr=format_lladdr(found.get(_IFLA_ADDRESS, b"")),
-        kind=_text(kind),
+        kind=_text(info.get(_IFLA_INFO_KIND, b"")),
         admin_up=admin_up,
         up=admin_up and carrier,
         mtu=_U32.unpack(found[_IFLA_MTU])[0],
+        table=_table(info) if _IFLA_INFO_SLAVE_KIND in info else MAIN_TABLE,
     )
+
+
+def _table(info: dict[int, bytes]) -> int:
+    if _text(info[_IFLA_INFO_SLAVE_KIND]) != "vrf":
+        return MAIN_TABLE
+    table: int = _U32.unpack(attributes(info[_IFLA_INFO_SLAVE_DATA], 0)[_IFLA_VRF_PORT_TABLE])[0]
+    return table
 
 
 def parse_event(payload: bytes) -> LinkFacts | None:

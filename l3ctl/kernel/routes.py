@@ -1,8 +1,9 @@
 """Routes as rtnetlink spells them. Pure: model types in, messages out; payloads in, entries out.
 
 An IPv6 route goes through a link-local on a device, an IPv4 one ``via inet6`` through the same (RTA_VIA). Both are unicast, of universe
-scope, in the main table. The link-local itself is on the device, without a next hop. The metric is the caller's: one shared by many
-``via inet6`` routes of a device is quadratic in the kernel.
+scope, in the main table or, on a device in a VRF, in the VRF's: rtm_table has no room for most, so these are told in RTA_TABLE. The
+link-local itself is on the device, without a next hop. The metric is the caller's: one shared by many ``via inet6`` routes of a device
+is quadratic in the kernel.
 """
 
 import struct
@@ -24,13 +25,13 @@ from l3ctl.kernel.wire import (
     attribute,
     attributes,
 )
-from l3ctl.model import Address, Prefix, Route
+from l3ctl.model import MAIN_TABLE, Address, Prefix, Route
 
-_RT_TABLE_MAIN = 254
+_RT_TABLE_UNSPEC = 0
 _RTN_UNSPEC, _RTN_UNICAST, RTN_BLACKHOLE = 0, 1, 6
 _RT_SCOPE_NOWHERE = 255
 """in a request to delete: any"""
-_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_VIA = 1, 4, 5, 6, 9, 18
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PRIORITY, _RTA_MULTIPATH, _RTA_TABLE, _RTA_VIA = 1, 4, 5, 6, 9, 15, 18
 
 _U32 = struct.Struct("=I")
 _RTMSG = struct.Struct("=8BI")
@@ -55,34 +56,47 @@ def pack_add(route: Route, ifindex: int) -> Message:
 
 
 def columns(like: Route) -> dict[str, tuple[int, int]]:
-    """Offset and width, in the payload of `pack_add`, of what differs between routes of one family, with or without a next hop."""
+    """Offset and width, in the payload of `pack_add`, of what differs between routes of one family that are alike.
+
+    Alike: with or without a next hop, in the main table or not.
+    """
     width = len(like.prefix.network_address.packed)
     after = _RTMSG.size + 4 + width  # RTA_DST comes first
-    always = {"length": (1, 1), "destination": (_RTMSG.size + 4, width)}
-    if not like.interface:
-        return {**always, "metric": (after + 4, 4)}
-    if like.next_hop is None:
-        return {**always, "ifindex": (after + 4, 4), "metric": (after + 12, 4)}
-    at = after + (4 if width == 16 else 6)  # RTA_GATEWAY, or RTA_VIA, which names the family before the address
-    behind = after + (20 if width == 16 else 24)
-    return {**always, "next_hop": (at, 16), "ifindex": (behind + 4, 4), "metric": (behind + 12, 4)}
+    found = {"length": (1, 1), "destination": (_RTMSG.size + 4, width)}
+    if like.next_hop is not None:
+        # RTA_GATEWAY, or RTA_VIA, which names the family before the address
+        found["next_hop"] = after + (4 if width == 16 else 6), 16
+        after += 20 if width == 16 else 24
+    if like.interface:
+        found["ifindex"] = after + 4, 4
+        after += 8
+    found["metric"] = after + 4, 4
+    if like.table != MAIN_TABLE:
+        found["table"] = after + 12, 4
+    return found
 
 
 def pack_remove(route: Route, ifindex: int) -> Message:
-    """Delete this very route: the kernel compares protocol, interface, next hop and metric too."""
+    """Delete this very route: the kernel compares table, protocol, interface, next hop and metric too."""
     return Message(RTM_DELROUTE, 0, _route(route, ifindex))
 
 
 def _route(route: Route, ifindex: int) -> bytes:
+    if route.table == MAIN_TABLE:
+        return _route_in(MAIN_TABLE, route, ifindex)
+    return _route_in(_RT_TABLE_UNSPEC, route, ifindex) + attribute(_RTA_TABLE, _U32.pack(route.table))
+
+
+def _route_in(table: int, route: Route, ifindex: int) -> bytes:
     prefix = route.prefix
     destination = prefix.network_address.packed
     if not route.interface:
         family = AF_INET6 if isinstance(prefix, IPv6Network) else AF_INET
-        header = _RTMSG.pack(family, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, RTN_BLACKHOLE, 0)
+        header = _RTMSG.pack(family, prefix.prefixlen, 0, 0, table, PROTOCOL, 0, RTN_BLACKHOLE, 0)
         return header + attribute(_RTA_DST, destination) + attribute(_RTA_PRIORITY, _U32.pack(route.metric))
     if route.next_hop is None:
         return _ON_LINK6.pack(
-            AF_INET6, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,
+            AF_INET6, prefix.prefixlen, 0, 0, table, PROTOCOL, 0, _RTN_UNICAST, 0,
             20, _RTA_DST, destination,
             8, _RTA_OIF, ifindex,
             8, _RTA_PRIORITY, route.metric,
@@ -90,14 +104,14 @@ def _route(route: Route, ifindex: int) -> bytes:
     next_hop = route.next_hop.packed
     if isinstance(prefix, IPv6Network):
         return _ROUTE6.pack(
-            AF_INET6, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,
+            AF_INET6, prefix.prefixlen, 0, 0, table, PROTOCOL, 0, _RTN_UNICAST, 0,
             20, _RTA_DST, destination,
             20, _RTA_GATEWAY, next_hop,
             8, _RTA_OIF, ifindex,
             8, _RTA_PRIORITY, route.metric,
         )  # fmt: skip
     return _ROUTE4.pack(
-        AF_INET, prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, PROTOCOL, 0, _RTN_UNICAST, 0,
+        AF_INET, prefix.prefixlen, 0, 0, table, PROTOCOL, 0, _RTN_UNICAST, 0,
         8, _RTA_DST, destination,
         22, _RTA_VIA, AF_INET6, next_hop,
         8, _RTA_OIF, ifindex,
@@ -113,8 +127,9 @@ def pack_delete(entry: "RouteEntry", hop: tuple[int, Address | None]) -> Message
     """Delete one path of a route, whosever it is, as it was found: of any type and scope."""
     address = entry.prefix.network_address
     family = AF_INET6 if address.version == 6 else AF_INET
-    header = _RTMSG.pack(family, entry.prefix.prefixlen, 0, 0, _RT_TABLE_MAIN, entry.protocol, _RT_SCOPE_NOWHERE, _RTN_UNSPEC, 0)
+    header = _RTMSG.pack(family, entry.prefix.prefixlen, 0, 0, _RT_TABLE_UNSPEC, entry.protocol, _RT_SCOPE_NOWHERE, _RTN_UNSPEC, 0)
     said = attribute(_RTA_DST, address.packed) + attribute(_RTA_PRIORITY, _U32.pack(entry.metric))
+    said += attribute(_RTA_TABLE, _U32.pack(entry.table))
     ifindex, next_hop = hop
     if ifindex and not entry.blackhole:
         said += attribute(_RTA_OIF, _U32.pack(ifindex))
@@ -125,10 +140,15 @@ def pack_delete(entry: "RouteEntry", hop: tuple[int, Address | None]) -> Message
     return Message(RTM_DELROUTE, 0, header + said)
 
 
-def pack_dump(family: int, protocol: int, ifindex: int | None) -> Message:
-    """The main table's unicast routes of one family; of any protocol when that is 0; of any interface when that is None."""
+ANY_TABLE = 0
+"""to `pack_dump`; the kernel goes through that of its own addresses too, which has several routes for each netdev"""
+
+
+def pack_dump(family: int, protocol: int, ifindex: int | None, table: int = ANY_TABLE) -> Message:
+    """One table's routes of one family; of any protocol when that is 0; of any interface when that is None."""
     selected = b"" if ifindex is None else attribute(_RTA_OIF, _U32.pack(ifindex))
-    return Message(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_MAIN, protocol, 0, 0, 0) + selected)
+    selected += b"" if table == ANY_TABLE else attribute(_RTA_TABLE, _U32.pack(table))
+    return Message(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_UNSPEC, protocol, 0, 0, 0) + selected)
 
 
 class RouteEntry(NamedTuple):
@@ -140,11 +160,19 @@ class RouteEntry(NamedTuple):
     hops: tuple[tuple[int, Address | None], ...]
     """ifindex and next hop"""
     blackhole: bool = False
+    table: int = MAIN_TABLE
 
 
 def key_of(payload: bytes) -> bytes:
-    """Family, length and prefix of an RTM_NEWROUTE."""
-    return payload[:2] + attributes(payload, _RTMSG.size).get(_RTA_DST, b"")
+    """Family, length, prefix and table of an RTM_NEWROUTE."""
+    found = attributes(payload, _RTMSG.size)
+    return payload[:2] + found.get(_RTA_DST, b"") + found[_RTA_TABLE]
+
+
+def table_in(key: bytes) -> int:
+    """The table that `key_of` found."""
+    table: int = _U32.unpack(key[-4:])[0]
+    return table
 
 
 def interfaces_of(payload: bytes) -> set[int]:
@@ -180,7 +208,13 @@ def parse(payload: bytes) -> RouteEntry | None:
     (metric,) = _U32.unpack(found.get(_RTA_PRIORITY, bytes(4)))
     multipath = found.get(_RTA_MULTIPATH)
     hops = ((_oif(found), _next_hop(found)),) if multipath is None else tuple(_multipath(multipath))
-    return RouteEntry(prefix, metric, protocol, hops, kind == RTN_BLACKHOLE)
+    return RouteEntry(prefix, metric, protocol, hops, kind == RTN_BLACKHOLE, _table(payload, found))
+
+
+def _table(payload: bytes, found: dict[int, bytes]) -> int:
+    """RTA_TABLE wins: rtm_table says RT_TABLE_COMPAT of what is larger than it."""
+    table: int = _U32.unpack(found[_RTA_TABLE])[0] if _RTA_TABLE in found else payload[4]
+    return table
 
 
 def _multipath(raw: bytes) -> Iterator[tuple[int, Address | None]]:

@@ -12,7 +12,7 @@ from l3ctl.kernel.events import RECEIVE_BUFFER, Events
 from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
-from l3ctl.model import Address, Change, LinkFacts, Neighbour
+from l3ctl.model import MAIN_TABLE, Address, Change, LinkFacts, Neighbour
 
 
 class Kernel:
@@ -25,6 +25,8 @@ class Kernel:
         self._socket = NetlinkSocket()
         self.sysctls = Sysctls(sysctl_memory)
         """those of ports, and what they were before, kept in the file `sysctl_memory`"""
+        self._tables = {MAIN_TABLE}
+        """where routes of ours may be: those of every netdev and every route of ours that was heard of"""
         self._links = links.Links(self._socket)
 
     def close(self) -> None:
@@ -39,11 +41,16 @@ class Kernel:
 
     def links(self) -> dict[str, LinkFacts]:
         """Every link, by name."""
-        return self._links.read()
+        found = self._links.read()
+        self._tables.update(facts.table for facts in found.values())
+        return found
 
     def link(self, which: str | int) -> LinkFacts | None:
         """One link by name or ifindex; None when there is no such link."""
-        return links.read_link(self._socket, which)
+        found = links.read_link(self._socket, which)
+        if found is not None:
+            self._tables.add(found.table)
+        return found
 
     def read(self, interfaces: Collection[str] | None = None) -> Found:
         """What is installed, everywhere or on these interfaces."""
@@ -52,12 +59,17 @@ class Kernel:
         return found if interfaces is not None else replace(found, foreign=(*found.foreign, *self.rivals(seen)))
 
     def look(self, interfaces: Collection[str] | None = None) -> Look:
-        """The same, not yet understood: which costs a tenth, and is enough to see that nothing has changed."""
-        return found.look(self._socket, interfaces)
+        """The same, not yet understood: which costs a tenth, and is enough to see that nothing has changed.
+
+        At everything it finds a route of ours in whatever table; on a few interfaces, in those tables that links, events or looks told of.
+        """
+        return found.look(self._socket, interfaces, self._tables)
 
     def understand(self, seen: Look, interfaces: Collection[str] | None = None) -> Found:
         """What a look showed, everywhere or on these of the interfaces that it was at; `""` is for what leads nowhere."""
-        return found.understand(Names(self._socket), seen, interfaces)
+        understood = found.understand(Names(self._socket), seen, interfaces)
+        self._tables.update({route.table for route in understood.routes})
+        return understood
 
     def interfaces(self, seen: Look) -> set[str]:
         """Where there was anything."""
@@ -97,4 +109,4 @@ class Kernel:
 
     def watch(self, receive_buffer: int = RECEIVE_BUFFER) -> Events:
         """Events, from now on, of the namespace the thread is in, but for those our own requests cause."""
-        return Events(self._socket.port_id, receive_buffer)
+        return Events(self._socket.port_id, receive_buffer, self._tables)

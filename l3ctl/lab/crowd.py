@@ -101,8 +101,8 @@ class Crowd:
         # ten thousand take seconds, not minutes.
         if self.router.exists():
             for words in (
-                ("-6", "route", "flush", "proto", "201"),
-                ("-4", "route", "flush", "proto", "201"),
+                ("-6", "route", "flush", "table", "all", "proto", "201"),
+                ("-4", "route", "flush", "table", "all", "proto", "201"),
                 ("neigh", "flush", "nud", "all"),
             ):
                 self.router.run("ip", *words, ok=(0, 1, 2))

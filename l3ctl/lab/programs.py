@@ -72,8 +72,8 @@ class Router(Inhabited):
         """Replace the inventory; the agent reads it again on SIGHUP."""
         (self.etc / "inventory.yaml").write_text(inventory(ports))
 
-    def start_agent(self) -> None:
-        """Start the agent and wait until it answers."""
+    def start_agent(self, seconds: float = 30) -> None:
+        """Start the agent and wait until it answers; that takes longer on an emulated processor, which is to compile the filter."""
         self.agent = self.start([str(PROGRAM), "agent"], self.log("agent"))
 
         def answers() -> bool:
@@ -82,7 +82,7 @@ class Router(Inhabited):
                 raise LabFailed(f"the agent exited: {self.last_line('agent')}")
             return (self.run_dir / "agent.sock").exists() and self.status()["agent"] is not None
 
-        self.wait("the agent", answers, 30)
+        self.wait("the agent", answers, seconds)
 
     def start_exabgp(self) -> "subprocess.Popen[bytes]":
         """Start ExaBGP with the configuration that l3ctl makes for it."""

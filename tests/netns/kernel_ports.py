@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_address, ip_interface, ip_network
 
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import Change, GatewayAddress, Item, Neighbour, Route, Verb
+from l3ctl.model import MAIN_TABLE, Change, GatewayAddress, Item, Neighbour, Route, Verb
 
 LLADDR = "52:54:00:0a:00:0b"
 OTHER_LLADDR = "52:54:00:0a:00:0c"
@@ -72,14 +72,14 @@ def neighbour(interface: str, address: str, lladdr: str = LLADDR) -> Neighbour:
     return Neighbour(interface, ip_address(address), lladdr)
 
 
-def route(interface: str, prefix: str, next_hop: str = "fe80::5", metric: int | None = None) -> Route:
+def route(interface: str, prefix: str, next_hop: str = "fe80::5", metric: int | None = None, table: int = MAIN_TABLE) -> Route:
     network = ip_network(prefix)
     own_metric = 201 if network.version == 6 else int(network.network_address)
-    return Route(interface, network, IPv6Address(next_hop), own_metric if metric is None else metric)
+    return Route(interface, network, IPv6Address(next_hop), own_metric if metric is None else metric, table)
 
 
-def on_link(interface: str, prefix: str) -> Route:
-    return Route(interface, ip_network(prefix), None, 201)
+def on_link(interface: str, prefix: str, table: int = MAIN_TABLE) -> Route:
+    return Route(interface, ip_network(prefix), None, 201, table)
 
 
 def gateway(interface: str, address: str = "fe80::1/64") -> GatewayAddress:

@@ -73,6 +73,20 @@ def test_5000_ipv4_routes_of_one_port_are_read_back(router: Router) -> None:
     assert router.kernel.read() == Found(routes=frozenset(wanted))
 
 
+def test_5000_routes_in_as_many_tables_are_read_back(router: Router) -> None:
+    wanted = {
+        route("p0", prefix, table=table)
+        for number, table in enumerate(range(1000, 3500))
+        for prefix in (f"10.0.{number >> 8}.{number & 255}/32", f"2001:db8:{number:x}::/64")
+    }
+    assert router.kernel.apply([add(one) for one in wanted]) == []
+    assert router.kernel.read() == Found(routes=frozenset(wanted))
+    assert router.kernel.read(["p0"]) == Found(routes=frozenset(wanted))
+    assert router.kernel.apply([add(one) for one in wanted]) == [], "they are found where they stand"
+    assert router.kernel.apply([remove(one) for one in wanted]) == []
+    assert router.kernel.read() == Found()
+
+
 INTERFACES = st.sampled_from(["p0", "p1", "p2"])
 NEXT_HOPS = st.sampled_from(["fe80::5", "fe80::6"])
 PREFIXES = [f"2001:db8:{number}::/64" for number in range(3)] + ["2001:db8:0:1::/80"] + [f"192.0.2.{number}/32" for number in range(3)]

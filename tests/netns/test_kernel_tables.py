@@ -33,6 +33,15 @@ ONE_OF_EACH = [
     on_link("p0", "fe80::5/128"),
     route("p0", "192.0.2.11/32"),
     route("p0", "255.255.255.254/32"),
+    *(
+        item
+        for table in (7, 255, 256, 4_000_000_000)
+        for item in (
+            route("p0", "2001:db8:11::/64", table=table),
+            on_link("p0", "fe80::5/128", table),
+            route("p0", "192.0.2.11/32", table=table),
+        )
+    ),
 ]
 
 REPLACEMENTS = [
@@ -45,6 +54,10 @@ REPLACEMENTS = [
     (route("p0", "2001:db8:11::/64"), route("p0", "2001:db8:11::/64", "fe80::6")),
     (route("p0", "2001:db8:11::/64"), route("p0", "2001:db8:11::/64", metric=77)),
     (on_link("p0", "fe80::5/128"), on_link("p1", "fe80::5/128")),
+    (route("p0", "2001:db8:11::/64"), route("p0", "2001:db8:11::/64", table=70_000)),
+    (route("p0", "2001:db8:11::/64", table=70_000), route("p1", "2001:db8:11::/64", table=7)),
+    (on_link("p0", "fe80::5/128", 70_000), on_link("p0", "fe80::5/128")),
+    (route("p0", "192.0.2.11/32", table=7), route("p0", "192.0.2.11/32", table=70_000)),
     (route("p0", "192.0.2.11/32"), route("p1", "192.0.2.11/32")),
     (route("p0", "192.0.2.11/32"), route("p0", "192.0.2.11/32", "fe80::6")),
 ]
@@ -133,6 +146,13 @@ IN_THE_WAY = [
     ("route add 2001:db8:11::/64 via fe80::5 dev p0 metric 201 proto bird", route("p0", "2001:db8:11::/64"), "protocol 12"),
     ("route add blackhole 2001:db8:11::/64 metric 201", route("p0", "2001:db8:11::/64"), "metric 201"),
     ("route add 192.0.2.11/32 dev p1 metric 3221225995", route("p0", "192.0.2.11/32"), "dev p1"),
+    (
+        "route add 2001:db8:11::/64 via fe80::5 dev p1 metric 201 proto bird table 70000",
+        route("p0", "2001:db8:11::/64", table=70_000),
+        "dev p1 metric 201 table 70000 of protocol 12",
+    ),
+    ("route add blackhole 2001:db8:11::/64 metric 201 table 7", route("p0", "2001:db8:11::/64", table=7), "metric 201 table 7"),
+    ("route add 192.0.2.11/32 dev p1 metric 3221225995 table 7", route("p0", "192.0.2.11/32", table=7), "metric 3221225995 table 7"),
     ("addr add fe80::1/64 dev p0 nodad", gateway("p0"), "fe80::1/64"),
     ("addr add fe80::1/128 dev p0 nodad", gateway("p0"), "fe80::1/128"),
 ]
@@ -154,7 +174,8 @@ def test_what_is_anothers_is_neither_overwritten_nor_removed(router: Router, sta
 def tables(router: Router) -> tuple[str, ...]:
     addresses = router.show("-6", "-o", "addr", "show", "scope", "link").splitlines()
     fixed = "\n".join(line for line in addresses if "nodad" in line)
-    return router.show("-d", "neigh"), router.show("-d", "route"), router.show("-d", "-6", "route"), fixed
+    routes = [router.show("-d", family, "route", "show", "table", "all") for family in ("-4", "-6")]
+    return router.show("-d", "neigh"), *("\n".join(line for line in one.splitlines() if "table local" not in line) for one in routes), fixed
 
 
 @pytest.mark.parametrize(
@@ -227,12 +248,63 @@ def test_what_others_have_where_ours_is_gets_reported_and_nothing_else(router: R
     assert bird == "route 2001:db8:11::/64 via fe80::9 dev p1 metric 32 of protocol 12"
 
 
-def test_what_has_our_number_but_another_table_is_not_ours(router: Router) -> None:
+def test_what_has_our_number_is_ours_in_whatever_table(router: Router) -> None:
     router.ip(
         "route add 2001:db8:11::/64 via fe80::5 dev p0 proto 201 table 7",
-        "route add 192.0.2.11/32 via inet6 fe80::5 dev p0 proto 201 table 7",
+        "route add 192.0.2.11/32 via inet6 fe80::5 dev p0 proto 201 table 70000",
     )
+    theirs = {route("p0", "2001:db8:11::/64", metric=1024, table=7), route("p0", "192.0.2.11/32", metric=0, table=70_000)}
+    assert router.kernel.read().routes == theirs
+    assert router.kernel.read(["p0"]).routes == theirs, "the look at everything told of these tables"
+    assert router.apply(*map(remove, theirs)) == []
     assert router.kernel.read() == Found()
+
+
+def test_an_event_of_a_route_tells_in_which_table_to_look_for_it(router: Router) -> None:
+    with router.namespace.entered(), router.kernel.watch() as events:
+        router.ip("route add 2001:db8:11::/64 via fe80::5 dev p0 proto 201 table 7")
+        assert events.read().ifindexes
+        assert router.kernel.read(["p0"]).routes == {route("p0", "2001:db8:11::/64", metric=1024, table=7)}
+
+
+def test_more_tables_than_are_asked_singly_are_read_all_the_same(router: Router) -> None:
+    wanted = {route("p0", f"2001:db8:{table}::/64", table=table) for table in range(300, 320)}
+    assert router.apply(*map(add, wanted)) == []
+    assert router.kernel.read().routes == wanted
+    assert router.kernel.read(["p0"]).routes == wanted
+    assert router.apply(*map(add, wanted)) == [], "they stand where they are to go"
+
+
+def test_one_prefix_may_be_on_two_ports_in_two_tables(router: Router) -> None:
+    both = [
+        route(port, prefix, table=table) for port, table in (("p0", 254), ("p1", 7)) for prefix in ("2001:db8:11::/64", "192.0.2.11/32")
+    ]
+    assert router.apply(*map(add, both), *map(add, both)) == []
+    assert items(router.kernel.read()) == set(both)
+    assert router.apply(*map(remove, both[:2])) == []
+    assert items(router.kernel.read()) == set(both[2:])
+
+
+def test_what_others_have_in_another_table_than_ours_is_in_nobodys_way(router: Router) -> None:
+    assert router.apply(add(route("p0", "2001:db8:11::/64", table=7)), add(route("p0", "192.0.2.11/32"))) == []
+    router.ip(
+        "route add 2001:db8:11::/64 via fe80::9 dev p1 metric 201 proto bird",
+        "route add 2001:db8:11::/64 via fe80::9 dev p1 metric 32 proto bird table 7",
+        "route add 192.0.2.11/32 dev p1 table 7",
+    )
+    (told,) = router.kernel.read().foreign
+    assert told.text == "route 2001:db8:11::/64 via fe80::9 dev p1 metric 32 table 7 of protocol 12"
+
+
+@pytest.mark.parametrize("prefix", ["2001:db8:11::/64", "192.0.2.11/32"])
+@pytest.mark.parametrize("table", [7, 70_000])
+def test_what_is_in_the_way_in_a_vrfs_table_gives_way_when_it_is_told_to(router: Router, prefix: str, table: int) -> None:
+    ours = route("p0", prefix, table=table)
+    standing = f"{prefix} {'' if '/32' in prefix else 'via fe80::9'} dev p1 metric {ours.metric} proto bird"
+    router.ip(f"route add {standing} table {table}", f"route add {standing}")
+    assert router.kernel.apply([add(ours)], take_over=True) == []
+    assert items(router.kernel.read()) == {ours}
+    assert "proto bird" in router.show("-6" if ":" in prefix else "-4", "route", "show"), "that of the main table was in nobody's way"
 
 
 def test_hosts_on_two_ports_may_have_one_link_local(router: Router) -> None:

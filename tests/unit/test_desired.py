@@ -85,6 +85,18 @@ def test_a_host_behind_a_bridge_is_announced_only_while_its_own_netdev_is_up_too
     assert {one.interface for one in state.neighbours} == {"br0"}
 
 
+def test_on_a_netdev_in_a_vrf_every_route_is_in_its_table_and_nothing_else_differs() -> None:
+    facts = link("tap1")
+    state, inside = of(PORT, facts), of(PORT, replace(facts, table=70_000))
+    assert inside == replace(state, routes=frozenset(replace(one, table=70_000) for one in ROUTES))
+
+
+def test_the_table_is_that_of_the_layer_3_netdev_and_not_of_the_guarded_one() -> None:
+    port = replace(PORT, interface="br0")
+    assert {one.table for one in of(port, replace(link("br0"), table=10), link("tap1")).routes} == {10}
+    assert {one.table for one in of(port, link("br0"), replace(link("tap1"), table=10)).routes} == {254}
+
+
 def test_a_vlan_of_a_trunk_is_routed_on_its_interface_and_filtered_on_the_trunk() -> None:
     state = of(Port("web1", "eth1.11", "eth1", 11, (WEB,)), link("eth1.11", lladdr="02:00:00:00:00:11"), link("eth1"))
     assert state.policy is not None

@@ -336,6 +336,20 @@ CASES = [
     ),
     ("a route through another host is replaced", "routes", {route(next_hop=OTHER)}, {route()}, ["replace " + str(route())]),
     (
+        "a netdev that moved into a VRF has its route there, and none where it was",
+        "routes",
+        {route()},
+        {replace(route(), table=70_000)},
+        ["remove " + str(route()), f"add {route()} table 70000"],
+    ),
+    (
+        "of two in two tables the one that is wanted stays as it is",
+        "routes",
+        {route(), replace(route(), table=10)},
+        {replace(route(), table=10)},
+        ["remove " + str(route())],
+    ),
+    (
         "a route of another metric is another route",
         "routes",
         {replace(route(), metric=7)},

@@ -23,7 +23,8 @@ LLADDR = st.binary(min_size=6, max_size=6).map(format_lladdr)
 LINK_LOCAL = st.integers(0, 2**64 - 1).map(lambda interface_id: IPv6Address(0xFE80 << 112 | interface_id))
 PREFIX6 = st.tuples(IPV6, st.integers(0, 128)).map(lambda parts: IPv6Network(parts, strict=False))
 NEIGHBOUR = st.builds(Neighbour, st.just("p0"), st.one_of(IPV4, IPV6), LLADDR)
-ROUTE = st.builds(Route, st.just("p0"), st.one_of(PREFIX6, IPV4.map(IPv4Network)), LINK_LOCAL, st.integers(1, 2**32 - 1))
+TABLE = st.one_of(st.sampled_from([1, 252, 254, 255, 256, 70_000]), st.integers(1, 2**32 - 1))
+ROUTE = st.builds(Route, st.just("p0"), st.one_of(PREFIX6, IPV4.map(IPv4Network)), LINK_LOCAL, st.integers(1, 2**32 - 1), TABLE)
 GATEWAY = st.builds(lambda address, length: GatewayAddress("p0", IPv6Interface((address, length))), LINK_LOCAL, st.integers(0, 128))
 
 
@@ -56,19 +57,14 @@ def test_asking_for_and_removing_a_neighbour_name_its_address_and_interface_only
 
 
 @given(ROUTE, IFINDEX)
-def test_a_route_is_a_unicast_route_of_the_main_table_and_ours(route: Route, ifindex: int) -> None:
+def test_a_route_is_a_unicast_route_of_its_table_and_ours(route: Route, ifindex: int) -> None:
     message = routes.pack_add(route, ifindex)
-    assert routes.parse(message.payload) == (route.prefix, route.metric, 201, ((ifindex, route.next_hop),), False)
+    assert routes.parse(message.payload) == (route.prefix, route.metric, 201, ((ifindex, route.next_hop),), False, route.table)
     assert routes.protocol_of(message.payload) == 201
     assert routes.length_of(message.payload) == route.prefix.prefixlen
     theirs = decoded(rtmsg, message)
-    assert (theirs["dst_len"], theirs["table"], theirs["proto"], theirs["type"], theirs["scope"]) == (
-        route.prefix.prefixlen,
-        254,
-        201,
-        1,
-        0,
-    )
+    assert (theirs["dst_len"], theirs["proto"], theirs["type"], theirs["scope"]) == (route.prefix.prefixlen, 201, 1, 0)
+    assert (theirs["table"], theirs.get_attr("RTA_TABLE")) == ((254, None) if route.table == 254 else (0, route.table))
     assert (ip_address(theirs.get("dst")), theirs.get("oif"), theirs.get("priority")) == (
         route.prefix.network_address,
         ifindex,
@@ -102,7 +98,7 @@ def test_a_gateway_address_is_ours_and_usable_at_once(gateway: GatewayAddress, i
 
 def test_every_path_of_a_multipath_route_is_read() -> None:
     source = rtmsg()
-    source["family"], source["dst_len"], source["proto"] = AF_INET6, 64, 201
+    source["family"], source["dst_len"], source["proto"], source["table"] = AF_INET6, 64, 201, 254
     hops = [
         {"oif": index, "hops": 0, "flags": 0, "attrs": [("RTA_GATEWAY", f"fe80::{index}")]}
         for index in (3, 7)
@@ -110,7 +106,7 @@ def test_every_path_of_a_multipath_route_is_read() -> None:
     source["attrs"] = [("RTA_DST", "2001:db8::"), ("RTA_PRIORITY", 201), ("RTA_MULTIPATH", hops)]
     source.encode()
     entry = routes.parse(bytes(source.data)[wire.HEADER.size :])
-    assert entry == (IPv6Network("2001:db8::/64"), 201, 201, ((3, IPv6Address("fe80::3")), (7, IPv6Address("fe80::7"))), False)
+    assert entry == (IPv6Network("2001:db8::/64"), 201, 201, ((3, IPv6Address("fe80::3")), (7, IPv6Address("fe80::7"))), False, 254)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +134,58 @@ def test_a_link_is_up_with_carrier_only(flags: int, operstate: int, admin_up: bo
     source.encode()
     facts = links.parse_link(bytes(source.data)[wire.HEADER.size :])
     assert facts == LinkFacts("eth1.11", 9, "52:54:00:0a:00:0b", "vlan", admin_up, up, 1500)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "table"),
+    [
+        ("vrf", wire.attribute(1, (70_000).to_bytes(4, "little")), 70_000),
+        ("vrf", wire.attribute(1, (10).to_bytes(4, "little")), 10),
+        ("bridge", wire.attribute(1, b"\3"), 254),  # IFLA_BRPORT_STATE has the number of IFLA_VRF_PORT_TABLE
+        ("bond", b"", 254),
+        (None, b"", 254),
+    ],
+)
+def test_a_netdev_in_a_vrf_tells_its_table(kind: str | None, data: bytes, table: int) -> None:
+    info = wire.attribute(1, b"veth\0")
+    if kind is not None:
+        info += wire.attribute(4, kind.encode() + b"\0") + wire.attribute(5 | 0x8000, data)
+    payload = bytes(4) + (9).to_bytes(4, "little") + bytes(8)
+    payload += wire.attribute(3, b"p0\0") + wire.attribute(4, (1500).to_bytes(4, "little")) + wire.attribute(18 | 0x8000, info)
+    for facts in (links.parse_link(payload), links.parse_event(payload)):
+        assert facts is not None
+        assert (facts.name, facts.kind, facts.table) == ("p0", "veth", table)
+
+
+def found_by_the_kernel(rtm_table: int, table: int) -> bytes:
+    """What it says of a route: both fields."""
+    header = bytes([AF_INET6, 64, 0, 0, rtm_table, 201, 0, 1]) + bytes(4)
+    return header + wire.attribute(15, table.to_bytes(4, "little")) + wire.attribute(1, IPv6Address("2001:db8::").packed)
+
+
+@pytest.mark.parametrize(("rtm_table", "table"), [(254, 254), (10, 10), (252, 70_000), (252, 252)])
+def test_of_two_fields_that_tell_a_table_the_larger_one_is_believed(rtm_table: int, table: int) -> None:
+    payload = found_by_the_kernel(rtm_table, table)
+    entry = routes.parse(payload)
+    assert entry is not None
+    assert (entry.table, routes.table_in(routes.key_of(payload))) == (table, table)
+
+
+def test_routes_of_one_prefix_in_two_tables_have_two_keys() -> None:
+    assert routes.key_of(found_by_the_kernel(254, 254)) != routes.key_of(found_by_the_kernel(252, 70_000))
+
+
+@pytest.mark.parametrize(("table", "told"), [(0, None), (254, 254), (70_000, 70_000)])
+def test_a_dump_is_of_one_table_or_of_any(table: int, told: int | None) -> None:
+    theirs = decoded(rtmsg, routes.pack_dump(AF_INET6, 201, 7, table))
+    assert (theirs["table"], theirs.get_attr("RTA_TABLE"), theirs.get("oif"), theirs["proto"]) == (0, told, 7, 201)
+
+
+@given(ROUTE, IFINDEX, st.integers(0, 255))
+def test_anothers_route_is_deleted_in_its_own_table(route: Route, ifindex: int, protocol: int) -> None:
+    entry = routes.RouteEntry(route.prefix, route.metric, protocol, ((ifindex, route.next_hop),), False, route.table)
+    theirs = decoded(rtmsg, routes.pack_delete(entry, entry.hops[0]))
+    assert (theirs["table"], theirs.get_attr("RTA_TABLE"), theirs["proto"], theirs.get("oif")) == (0, route.table, protocol, ifindex)
 
 
 OPERSTATES = {"UNKNOWN": 0, "DOWN": 2, "DORMANT": 5, "UP": 6}
@@ -194,7 +242,10 @@ def test_neighbours_packed_together_are_those_packed_one_by_one(listed: list[tup
 
 
 ROUTES = st.one_of(
-    ROUTE, ROUTE.map(lambda route: replace(route, interface="", next_hop=None)), IPV6.map(lambda at: Route("p0", IPv6Network(at), None, 7))
+    ROUTE,
+    ROUTE.map(lambda route: replace(route, table=254)),
+    ROUTE.map(lambda route: replace(route, interface="", next_hop=None)),
+    st.tuples(IPV6, TABLE).map(lambda at: Route("p0", IPv6Network(at[0]), None, 7, at[1])),
 )
 
 
