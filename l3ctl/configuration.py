@@ -5,6 +5,9 @@ from pathlib import Path
 
 from l3ctl.model import Address, BgpSettings, Settings, XdpMode
 
+CONFIG_PATH = Path("/etc/l3ctl/l3ctl.yaml")
+"""unless told otherwise"""
+
 
 @dataclass(frozen=True, slots=True)
 class Configuration:

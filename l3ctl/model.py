@@ -13,8 +13,6 @@ METRIC_BLACKHOLE = 2**31 - 1
 """of a blackhole: loses against any other route of the same prefix"""
 MAIN_TABLE = 254
 """the kernel's routing table of what is in no VRF (RT_TABLE_MAIN)"""
-CONFIG_PATH = Path("/etc/l3ctl/l3ctl.yaml")
-"""unless told otherwise"""
 Prefix = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
@@ -128,7 +126,7 @@ class LinkFacts:
 
     @property
     def may_hide_tags(self) -> bool:
-        """Whether frames may come with their VLAN tag beside them in the skb, where XDP does not see it: a veth's other end decides."""
+        """Whether a frame's VLAN tag may be beside it in the skb, where XDP does not see it: a veth's other end decides."""
         return self.kind == "veth"
 
 
@@ -201,10 +199,8 @@ class PortPolicy:
     """what seems to be untagged on this trunk and is no port's is dropped: its tag may be where XDP does not see it"""
 
     def __str__(self) -> str:
-        where = self.guard or "nothing"
-        vlan = "" if self.vlan_id is None else f" vlan {self.vlan_id}"
-        hosts = " ".join(host.lladdr for host in self.hosts)
-        return f"policy {self.mode} on {where}{vlan} for {hosts or 'nobody'}"
+        where = (self.guard or "nothing") + ("" if self.vlan_id is None else f" vlan {self.vlan_id}")
+        return f"policy {self.mode} on {where} for {' '.join(host.lladdr for host in self.hosts) or 'nobody'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ def test_what_is_on_no_ports_vlan_passes_or_not_as_configured(whole: Street, str
     assert whole.refused("-") == []
     whole.reload("mode: enforce, unknown_vlan: drop")
     assert whole.passed(stray, frame) == []
+    whole.wait("evidence", lambda: bool(whole.refused("-")))
     assert [(each["reason"], each["vlan_id"]) for each in whole.refused("-")] == [("unknown-port", UNKNOWN)]
 
 
