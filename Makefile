@@ -11,6 +11,8 @@ PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethto
 # What attackers use, for tests/evasion, and the other two BGP daemons, for tests/bgp.
 TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd
 LINT_PACKAGES := clang
+# For jobs in stock kernels under QEMU, for tests/vm.
+VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static
 # For the lab of virtual machines, and for Vagrant.
 BOX_PACKAGES := mmdebstrap extlinux e2fsprogs qemu-system-x86 qemu-utils openssh-client
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients dnsmasq-base rsync
@@ -18,7 +20,7 @@ VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test evasion fuzz lint box lab lab-down vagrant-test clean
+.PHONY: help setup demo test vm evasion fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -48,7 +50,7 @@ fi
 endef
 
 setup: ## Install Debian packages and make .venv
-	@$(call install_packages,$(PACKAGES) $(TEST_PACKAGES))
+	@$(call install_packages,$(PACKAGES) $(TEST_PACKAGES) $(VM_PACKAGES))
 	@$(MAKE) --no-print-directory $(VENV)/.complete
 
 $(VENV)/.complete: pyproject.toml constraints.txt
@@ -68,6 +70,10 @@ test: setup ## Run the tests; without root, those that need none
 evasion: setup ## Run real attack tools against the lab, and print what came of each
 	@rm -f .make/evasion.txt
 	@$(VENV)/bin/python -m pytest -q tests/evasion && status=0 || status=$$?; cat .make/evasion.txt; exit $$status
+
+KERNEL ?= bookworm backports trixie
+vm: setup ## The tests of VLANs and VRFs in stock Debian kernels; KERNEL=trixie for one of bookworm, backports, trixie
+	@$(VENV)/bin/python -m tests.vm $(addprefix --kernel ,$(KERNEL))
 
 SECONDS ?= 60
 fuzz: setup ## The filter against the model of its contract, for SECONDS=60
@@ -91,6 +97,10 @@ lab: box ## Two routers with real VLANs and their upstreams in virtual machines:
 
 lab-down: ## End what `make lab KEEP=1` left
 	@vagrant/qemu-lab.sh down
+
+vagrant-validate: ## Whether Vagrant takes the Vagrantfile
+	@$(call install_packages,$(VAGRANT_PACKAGES))
+	@home=$$(mktemp -d); trap 'rm -rf "$$home"' EXIT; cd vagrant && VAGRANT_HOME=$$home vagrant validate
 
 vagrant-test: box ## The same with `vagrant up`, libvirt and `vagrant destroy`, in namespaces of its own
 	@$(call install_packages,$(VAGRANT_PACKAGES))

@@ -2,6 +2,7 @@
 
 import argparse
 import shlex
+import signal
 import sys
 import time
 from pathlib import Path
@@ -42,4 +43,8 @@ def _show(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ended like that, it leaves no machine and no files either
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
