@@ -50,7 +50,7 @@ fi
 endef
 
 setup: ## Install Debian packages and make .venv
-	@$(call install_packages,$(PACKAGES) $(TEST_PACKAGES) $(VM_PACKAGES))
+	@$(call install_packages,$(PACKAGES) $(TEST_PACKAGES))
 	@$(MAKE) --no-print-directory $(VENV)/.complete
 
 $(VENV)/.complete: pyproject.toml constraints.txt
@@ -65,6 +65,7 @@ demo: setup ## Tell the story of l3ctl in about half a minute
 	@$(L3CTL) lab demo
 
 test: setup ## Run the tests; without root, those that need none
+	@$(call install_packages,$(VM_PACKAGES))
 	@$(VENV)/bin/python -m pytest -q
 
 evasion: setup ## Run real attack tools against the lab, and print what came of each
@@ -73,6 +74,7 @@ evasion: setup ## Run real attack tools against the lab, and print what came of 
 
 KERNEL ?= bookworm backports trixie
 vm: setup ## The tests of VLANs and VRFs in stock Debian kernels; KERNEL=trixie for one of bookworm, backports, trixie
+	@$(call install_packages,$(VM_PACKAGES))
 	@$(VENV)/bin/python -m tests.vm $(addprefix --kernel ,$(KERNEL))
 
 SECONDS ?= 60
