@@ -4,6 +4,7 @@ import functools
 import itertools
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.nodeid.startswith("tests/vm/inside/") and (reason := lacking()):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Tell of a failure at once: a machine that is ended before its time tells nothing any more."""
+    if report.failed:
+        print(f"\n{report.nodeid} ({report.when}) failed:\n{report.longreprtext}", file=sys.__stdout__, flush=True)
 
 
 @contextmanager
