@@ -4,7 +4,6 @@ import functools
 import itertools
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -32,10 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Tell of a failure at once: a machine that is ended before its time tells nothing any more."""
+    report = yield
     if report.failed:
-        print(f"\n{report.nodeid} ({report.when}) failed:\n{report.longreprtext}", file=sys.__stdout__, flush=True)
+        item.config.get_terminal_writer().write(f"\n{report.nodeid} ({report.when}) failed:\n{report.longreprtext}\n", flush=True)
+    return report
 
 
 @contextmanager
