@@ -222,22 +222,24 @@ class Filter:
                 return
             except OSError as error:
                 if error.errno in (errno.EBUSY, errno.EEXIST):
-                    raise StandsInTheWay(
-                        f"another XDP program is attached to {facts.name}: {self._stranger(facts.ifindex)}", "detach it first"
-                    ) from error
+                    raise self._stands_in_the_way(facts) from error
                 if flags == XDP_FLAGS_DRV_MODE and self._xdp_mode is XdpMode.AUTO and error.errno in _NO_NATIVE:
                     continue
                 mend = "try xdp_mode: generic" if flags == XDP_FLAGS_DRV_MODE else "the kernel log may say more"
                 raise FilterFailed(f"cannot attach the filter to {facts.name}: {error.strerror}", mend) from error
 
-    def _stranger(self, ifindex: int) -> str:
-        """The program that is on a netdev, by name and number."""
-        number = program_on(ifindex)
+    def _stands_in_the_way(self, facts: LinkFacts) -> StandsInTheWay:
+        """Whose program is on the netdev, by name and number; or on one above it: then the kernel allows none below (dev_xdp_attach)."""
+        number = program_on(facts.ifindex)
+        if not number:
+            what = f"a netdev above {facts.name}, such as one of its VLANs', has an XDP program of its own, and then {facts.name} may have none"
+            return StandsInTheWay(what, "guard all VLANs of a trunk on the trunk, or each on its own netdev")
         try:
             with closing(Program.by_id(number)) as program:
-                return f"{program.name() or 'unnamed'} (id {number})"
+                who = f"{program.name() or 'unnamed'} (id {number})"
         except OSError:
-            return f"id {number}"
+            who = f"id {number}"
+        return StandsInTheWay(f"another XDP program is attached to {facts.name}: {who}", "detach it first")
 
     def _await_release(self, ifindex: int) -> None:
         """Our own program without a pin: the kernel is about to take off a link whose pin someone removed."""
