@@ -232,8 +232,8 @@ class Filter:
         """Whose program is on the netdev, by name and number; or on one above it: then the kernel allows none below (dev_xdp_attach)."""
         number = program_on(facts.ifindex)
         if not number:
-            what = f"a netdev above {facts.name}, such as one of its VLANs', has an XDP program of its own, and then {facts.name} may have none"
-            return StandsInTheWay(what, "guard all VLANs of a trunk on the trunk, or each on its own netdev")
+            what = f"a netdev above {facts.name}, such as one of its VLANs', has an XDP program of its own"
+            return StandsInTheWay(f"{what}, and then {facts.name} may have none", "guard all VLANs of a trunk on the trunk, or each on its own netdev")
         try:
             with closing(Program.by_id(number)) as program:
                 who = f"{program.name() or 'unnamed'} (id {number})"
