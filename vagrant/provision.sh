@@ -107,6 +107,7 @@ else
 		After=l3lab-network.service
 		[Service]
 		RuntimeDirectory=l3lab-exabgp
+		TimeoutStartSec=600
 		ExecStartPre=/opt/l3ctl/bin/l3ctl exabgp-config --output /run/l3lab-exabgp/exabgp.conf
 		ExecStart=/bin/sh -c 'exec $(sed -n "1s/^# //p" /run/l3lab-exabgp/exabgp.conf)'
 		Restart=always
