@@ -15,7 +15,7 @@ LINT_PACKAGES := clang
 VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static
 # For the lab of virtual machines, and for Vagrant.
 BOX_PACKAGES := mmdebstrap extlinux e2fsprogs qemu-system-x86 qemu-utils openssh-client
-VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients dnsmasq-base rsync
+VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients dnsmasq-base iptables rsync
 # What would come up with the machine, of the packages above: package:unit.
 DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)

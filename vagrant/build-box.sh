@@ -61,7 +61,7 @@ if [ ! -d "$box" ] && [ "${L3CTL_BOX_INSIDE:-}" != yes ]; then
 		rm -rf "$cache"/.making-* # of a build that was killed
 		made="$cache/.making-$$"
 		inside=''
-		trap '[ -z "$inside" ] || kill -KILL "$inside" 2> /dev/null; wait; rm -rf "$made"' EXIT
+		trap '{ [ -z "$inside" ] || kill -KILL "$inside"; wait; } 2> /dev/null; rm -rf "$made"' EXIT
 		trap 'exit 130' INT TERM HUP
 		mkdir "$made"
 		# In a mount and a process namespace of its own: however it ends, no mount, no loop device and no process is left.

@@ -22,8 +22,9 @@ done
 [ -r "$config" ] || usage "no ssh configuration"
 
 work=$(mktemp -d)
+machines=(r1 r2 site)
 leave() {
-	for machine in r1 r2 site; do ssh -F "$config" -o ControlPath="$work/%n" -O exit "$machine" 2> /dev/null || true; done
+	jobs -p | xargs -r kill 2> /dev/null || true
 	rm -rf "$work"
 }
 trap leave EXIT
@@ -32,9 +33,24 @@ trap 'exit 130' INT TERM HUP
 heading() { printf '\n%s\n' "$1"; }
 tell() { printf '   %s\n' "$1"; }
 broken() { printf 'lab-test: not as promised: %s\n' "$1" >&2; exit 1; }
-# One connection a machine: under an emulator each new one costs a second or two.
-on() { # MACHINE, and a shell command for root there
-	ssh -F "$config" -o ControlMaster=auto -o ControlPath="$work/%n" -o ControlPersist=120 "$1" "sudo bash -c $(printf '%q' "$2")" < /dev/null
+# One shell of root on each machine, for all that is asked: under an emulator each new connection costs seconds.
+declare -A asks answers
+for machine in "${machines[@]}"; do
+	mkfifo "$work/$machine.ask" "$work/$machine.answer"
+	ssh -F "$config" "$machine" sudo bash < "$work/$machine.ask" > "$work/$machine.answer" &
+	exec {descriptor}> "$work/$machine.ask"
+	asks[$machine]=$descriptor
+	exec {descriptor}< "$work/$machine.answer"
+	answers[$machine]=$descriptor
+done
+on() { # MACHINE, and a shell command for root there: what it says, and how it ends
+	local line text=''
+	printf '( eval %q ) < /dev/null; printf "\\n%%s %%s\\n" l3lab-done $?\n' "$2" >&"${asks[$1]}" || broken "$1 is asked: it is gone"
+	while IFS= read -r -t 300 -u "${answers[$1]}" line; do
+		case "$line" in 'l3lab-done '*) printf '%s' "${text%$'\n'}"; return "${line#* }" ;; esac
+		text+=$line$'\n'
+	done
+	broken "$1 answers: it does not"
 }
 within() { # SECONDS WHAT COMMAND...: until the command succeeds
 	local deadline=$((SECONDS + $1)) what=$2
@@ -71,13 +87,15 @@ upstreams_have() { # CUSTOMER=ROUTER...: both daemons have exactly these
 		[ "$have" = "$want" ] || return 1
 	done
 }
-status() { on "$1" "l3ctl status --json || [ \$? = 1 ]"; }
-ask() { python3 -c "import json, sys; s = json.load(sys.stdin); p = {one['name']: one for one in s['ports']}; sys.exit(not ($1))"; }
+# What `l3ctl status --json` prints is what the agent answers; starting Python for the command takes an emulated machine ten seconds.
+QUESTION='import socket; s = socket.socket(socket.AF_UNIX); s.settimeout(120); s.connect("/run/l3ctl/agent.sock"); s.sendall(b"{\"command\": \"status\"}\n"); print(s.makefile().readline())'
+status() { on "$1" "/opt/l3ctl/bin/python -ISc '$QUESTION' 2> /dev/null || echo '{\"agent\": null}'"; }
+ask() { python3 -c "import json, sys; s = json.load(sys.stdin); p = {one['name']: one for one in s.get('ports', ())}; sys.exit(not ($1))"; }
 says() { # ROUTER EXPRESSION over s, its status, and p, its ports
 	last=$(status "$1")
 	ask "$2" <<< "$last"
 }
-in_sync() { on "$1" 'l3ctl plan > /dev/null'; }
+in_sync() { says "$1" 's["agent"] and len(p) == 3 and not s["failed"] and all(one["in_sync"] for one in p.values())'; }
 customer_link() { on "$2" "ip link set eth1.${vlans[$1]} $3"; } # CUSTOMER ROUTER up|down
 switch_to() { # CUSTOMER ROUTER: the switch carries the customer's VLAN to this router alone
 	local vlan=${vlans[$1]} leg other=eth1
@@ -114,10 +132,12 @@ answers_again() { # after a moment ago
 heading "Two routers on 802.1Q trunks, $(on r1 'uname -r'); upstream BIRD and FRR; three customers behind a switch"
 for router in r1 r2; do
 	within 120 "the sessions of $router" says "$router" 's["agent"] and len(s["bgp"]["peers"]) == 2 and set(s["bgp"]["peers"].values()) == {"up"}'
-	tell "$router: the agent runs, the sessions with BIRD and FRR stand; filter: $(on "$router" "ip -d link show eth1 | grep -o 'xdp[a-z]*/id:[0-9]*' || ip link show eth1 | grep -o 'xdp[a-z]*'" | head -n 1) on eth1"
+	filter=$(on "$router" "ip link show eth1 | grep -o 'xdp[a-z]*' | head -n 1")
+	[ "$filter" = xdp ] || broken "the filter of $router is on its trunk in native mode: ${filter:-there is none}"
+	tell "$router: the agent runs, the sessions with BIRD and FRR stand, the filter is on eth1 in native mode"
 done
 
-heading "1. Neighbours and filter are prepared, nothing is announced while no link is up"
+heading "1. Every port is guarded, and nothing is announced while no link is up"
 [ ${#set_link[@]} = 0 ] || "${set_link[@]}" r1 eth1 up
 for customer in "${!vlans[@]}"; do
 	for router in r1 r2; do customer_link "$customer" "$router" down; done
@@ -127,7 +147,7 @@ within 30 "silence" upstreams_have
 for router in r1 r2; do
 	within 30 "$router has nothing left to do" in_sync "$router"
 	says "$router" 'len(p) == 3 and all(one["link"] == "down" and one["filter"] == "enforce" and not one["announced"] for one in p.values())' || broken "$router is prepared: $last"
-	tell "$router: every port is down, guarded, not announced; \`l3ctl plan\` finds nothing to do"
+	tell "$router: every port is down, guarded, not announced; nothing is left to do"
 done
 
 heading "2. Links come up on r1: each /64 and /32 is routed and announced"
@@ -233,6 +253,7 @@ fi
 heading "9. Both routers are as they should be"
 for router in r1 r2; do
 	within 30 "$router is in sync" in_sync "$router"
+	on "$router" 'l3ctl plan > /dev/null' || broken "\`l3ctl plan\` of $router finds nothing to do: $(on "$router" 'l3ctl plan' 2>&1 || true)"
 	on "$router" 'l3ctl status > /dev/null' || broken "\`l3ctl status\` of $router finds nothing wrong: $(on "$router" 'l3ctl status' 2>&1 || true)"
 	tell "$router: \`l3ctl status\` finds nothing wrong, \`l3ctl plan\` nothing to do"
 done

@@ -26,8 +26,8 @@ echo "$role" > /etc/hostname
 sed -i "s/^127\.0\.1\.1 .*/127.0.1.1 $role/" /etc/hosts
 grep -q "^127.0.1.1 $role" /etc/hosts || echo "127.0.1.1 $role" >> /etc/hosts
 
-mapfile -t missing < <(sed 's/#.*//; /^ *$/d' "$here/packages" | while read -r package; do
-	dpkg-query -W -f '${db:Status-Status}\n' "$package" 2> /dev/null | grep -qx installed || echo "$package"; done)
+mapfile -t missing < <(comm -23 <(sed 's/#.*//; /^ *$/d' "$here/packages" | sort) \
+	<(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | sed -n 's/^installed //p' | sort))
 if [ ${#missing[@]} != 0 ]; then
 	echo "installing ${missing[*]}"
 	apt-get -qq update
@@ -89,7 +89,6 @@ else
 	install -d /etc/l3ctl
 	install -m 644 "$here/inventory.yaml" /etc/l3ctl/
 	sed "s/ROUTER/$role/; s/NUMBER/$number/" "$here/l3ctl.yaml" > /etc/l3ctl/l3ctl.yaml
-	/opt/l3ctl/bin/l3ctl check
 	unit l3ctl-agent <<-UNIT
 		[Unit]
 		Wants=l3lab-network.service
@@ -108,6 +107,7 @@ else
 		After=l3lab-network.service
 		[Service]
 		RuntimeDirectory=l3lab-exabgp
+		TimeoutStartSec=600
 		ExecStartPre=/opt/l3ctl/bin/l3ctl exabgp-config --output /run/l3lab-exabgp/exabgp.conf
 		ExecStart=/bin/sh -c 'exec $(sed -n "1s/^# //p" /run/l3lab-exabgp/exabgp.conf)'
 		Restart=always

@@ -72,7 +72,7 @@ up() {
 	mkdir -m 700 "$state"
 	leash=(setpriv --pdeathsig KILL) # nothing outlives this script,
 	[ -z "${KEEP:-}" ] || leash=(setsid) # unless it is to
-	if kvm_works; then accelerator=(-accel kvm -cpu host); else accelerator=(-accel "tcg,thread=multi,tb-size=128" -cpu Nehalem); fi
+	if kvm_works; then accelerator=(-accel kvm -cpu host); else accelerator=(-accel "tcg,thread=multi,tb-size=512" -cpu Nehalem); fi
 	tell "three machines, ${accelerator[1]%%,*}"
 	ports=$(python3 -c 'import socket; all = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]; print(*(one.getsockname()[1] for one in all))')
 	cp "$box/ssh-key" "$state/ssh-key"

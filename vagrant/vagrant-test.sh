@@ -33,7 +33,7 @@ if [ "${1:-}" != inside ]; then
 	rm -rf "$folder"/.vagrant-test-* # of one that was killed
 	work="$folder/.vagrant-test-$$"
 	inside=''
-	trap '[ -z "$inside" ] || kill -KILL "$inside" 2> /dev/null; wait; rm -rf "$work"' EXIT
+	trap '{ [ -z "$inside" ] || kill -KILL "$inside"; wait; } 2> /dev/null; rm -rf "$work"' EXIT
 	trap 'exit 130' INT TERM HUP
 	mkdir "$work"
 	seen() { # what there is on this machine that could be left behind
@@ -73,6 +73,7 @@ rm -rf "$work"/etc/qemu/{*.xml,networks/*,autostart/*} "$work/lib/images"
 mount --bind "$work/etc" /etc/libvirt
 for kind in lib cache log; do mkdir -p "/var/$kind/libvirt"; mount --bind "$work/$kind" "/var/$kind/libvirt"; done
 mount -t tmpfs -o mode=755 tmpfs /run
+mount -t sysfs sysfs /sys # that of this network namespace
 cat > /etc/libvirt/qemu.conf <<-'CONF'
 	user = "root"
 	group = "root"
