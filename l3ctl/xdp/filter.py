@@ -233,7 +233,9 @@ class Filter:
         number = program_on(facts.ifindex)
         if not number:
             what = f"a netdev above {facts.name}, such as one of its VLANs', has an XDP program of its own"
-            return StandsInTheWay(f"{what}, and then {facts.name} may have none", "guard all VLANs of a trunk on the trunk, or each on its own netdev")
+            return StandsInTheWay(
+                f"{what}, and then {facts.name} may have none", "guard all VLANs of a trunk on the trunk, or each on its own netdev"
+            )
         try:
             with closing(Program.by_id(number)) as program:
                 who = f"{program.name() or 'unnamed'} (id {number})"
