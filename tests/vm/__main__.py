@@ -1,10 +1,14 @@
 """`python -m tests.vm [--kernel NAME]... [--seconds N] [-- COMMAND...]`: a command, or the tests of this room, in stock Debian kernels."""
 
 import argparse
+import os
 import shlex
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.vm.kernels import SUITES, CannotRun, kernel
@@ -15,26 +19,44 @@ _TESTS = (sys.executable, "-m", "pytest", "-q", "--durations=5", "tests/vm/insid
 
 
 def main() -> int:
-    """One kernel after the other; the exit status is 1 when one of them failed, 2 when one could not be run."""
+    """Of several kernels as many at a time as there are processors. The exit status: 1 when one failed, 2 when one could not be run."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
     parser.add_argument("--kernel", action="append", choices=list(SUITES), help="once or several times; all of them otherwise")
     parser.add_argument("--seconds", type=float, default=900, help="that one machine may take (default: %(default)s)")
     parser.add_argument("command", nargs="*", help="what to run in this folder instead of the tests")
     chosen = parser.parse_args()
-    results = []
-    for name in chosen.kernel or SUITES:
-        started = time.monotonic()
-        try:
-            found = kernel(name)
-            print(f"== {name}: {found.release}, {accelerator(found)}", flush=True)
-            status = run(found, shlex.join(chosen.command or _TESTS), folder=_ROOT, seconds=chosen.seconds, show=_show)
-        except CannotRun as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        results.append((name, found.release, status, time.monotonic() - started))
-    for name, release, status, seconds in results:
-        print(f"== {name:<10} {release:<28} {'passed' if not status else f'failed ({status})'} in {seconds:.0f} s")
-    return int(any(status for _, _, status, _ in results))
+    names = list(dict.fromkeys(chosen.kernel or SUITES))
+    if len(names) == 1:
+        return _one(names[0], chosen.seconds, chosen.command or _TESTS)
+    with ThreadPoolExecutor(max_workers=min(len(names), os.cpu_count() or 1)) as workers:
+        statuses = list(workers.map(lambda name: _beside(name, chosen.seconds, chosen.command), names))
+    return max(statuses)
+
+
+def _one(name: str, seconds: float, command: Sequence[str]) -> int:
+    began = time.monotonic()
+    try:
+        found = kernel(name)
+        print(f"== {name}: {found.release}, {accelerator(found)}", flush=True)
+        status = run(found, shlex.join(command), folder=_ROOT, seconds=seconds, show=_show)
+    except CannotRun as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    came = "passed" if not status else f"failed ({status})"
+    print(f"== {name}: {found.release} {came} in {time.monotonic() - began:.0f} s", flush=True)
+    return int(status != 0)
+
+
+def _beside(name: str, seconds: float, command: Sequence[str]) -> int:
+    """One of several, in a process that ends with this one; each of its lines with its name."""
+    own = [sys.executable, "-m", "tests.vm", "--kernel", name, "--seconds", str(seconds), "--", *command]
+    with subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", *own], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            print(f"{name:<10}{line.rstrip()}", flush=True)
+    return 2 if process.returncode not in (0, 1) else process.returncode
 
 
 def _show(text: str) -> None:
