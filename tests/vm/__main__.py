@@ -10,11 +10,13 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NoReturn
 
 from tests.vm.kernels import SUITES, CannotRun, kernel
 from tests.vm.machine import accelerator, run
 
 _ROOT = Path(__file__).parents[2]
+_beside_us: "list[subprocess.Popen[str]]" = []
 _TESTS = (sys.executable, "-m", "pytest", "-q", "--durations=5", "tests/vm/inside", "tests/xdp/test_contract.py")
 
 
@@ -54,9 +56,17 @@ def _beside(name: str, seconds: float, command: Sequence[str]) -> int:
         ["setpriv", "--pdeathsig", "TERM", *own], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
         assert process.stdout is not None
+        _beside_us.append(process)
         for line in process.stdout:
             print(f"{name:<10}{line.rstrip()}", flush=True)
     return 2 if process.returncode not in (0, 1) else process.returncode
+
+
+def _end(*_: object) -> NoReturn:
+    """Ended like that, too, it leaves no machine and no files."""
+    for process in _beside_us:
+        process.terminate()
+    sys.exit(143)
 
 
 def _show(text: str) -> None:
@@ -65,7 +75,7 @@ def _show(text: str) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ended like that, it leaves no machine and no files either
+    signal.signal(signal.SIGTERM, _end)
     try:
         sys.exit(main())
     except KeyboardInterrupt:
