@@ -47,6 +47,18 @@ ANNOUNCEMENTS = {
 ADDRESSES = {GatewayAddress("tap1", IPv6Interface("fe80::1/64"))}
 
 
+@pytest.mark.parametrize(
+    ("kind", "vlan_id", "mode", "drops"),
+    [("veth", 11, Mode.ENFORCE, True), ("veth", 11, Mode.AUDIT, False), ("veth", None, Mode.ENFORCE, False), ("", 11, Mode.ENFORCE, False)],
+)
+def test_what_seems_untagged_is_dropped_on_a_trunk_that_may_hide_tags(kind: str, vlan_id: int | None, mode: Mode, drops: bool) -> None:
+    port = replace(PORT, guard="trunk", vlan_id=vlan_id)
+    links = {one.name: one for one in (link("tap1"), replace(link("trunk"), kind=kind))}
+    policy = desired_policy(port, links, replace(SETTINGS, mode=mode))
+    assert policy is not None
+    assert policy.untagged_drop is drops
+
+
 def test_a_port_without_its_netdev_has_nothing() -> None:
     assert of(PORT) == PortState()
     assert of(PORT, link("tap2")) == PortState()
