@@ -344,9 +344,7 @@ def test_a_trunk_that_goes_on_hiding_tags_is_refused_with_the_mend(
 
 
 @pytest.mark.parametrize("first", [None, 11])
-def test_where_tags_may_be_hidden_untagged_frames_and_vlans_are_not_of_two_ports(
-    router: Router, filter_: Filter, first: int | None
-) -> None:
+def test_where_tags_may_be_hidden_untagged_frames_and_vlans_do_not_mix(router: Router, filter_: Filter, first: int | None) -> None:
     there, wanted = policy(0, first), replace(policy(1, None if first else 11), guard="p0")
     router.add(filter_, there)
     with pytest.raises(FilterFailed, match="as a veth it may hide which of them a frame is for") as refused:
