@@ -122,16 +122,16 @@ ping_once() { # NAMESPACE ADDRESS: three answers of three, or fewer
 pinging() { # NAMESPACE ADDRESS, in the background, until `pinged`; ten a second, three minutes at most
 	on site "ip netns exec $1 ping -n -D -i 0.1 -w 180 $2 > /run/l3lab-pings 2>&1 & echo \$! > /run/l3lab-pings.pid"
 }
-pinged() { # prints SENT and LOST
-	sleep 1.5
-	on site 'kill -INT $(< /run/l3lab-pings.pid); while kill -0 $(< /run/l3lab-pings.pid) 2> /dev/null; do sleep 0.1; done; cat /run/l3lab-pings' > "$work/pings"
-	awk '/packets transmitted/ { print $1, $1 - $4 }' "$work/pings"
-}
 answers_again() { # after a moment ago
 	local now
 	now=$(on site 'date +%s.%N')
 	sleep 0.5
 	on site "tail -n 1 /run/l3lab-pings | awk -F '[][]' '{ exit !(\$2 > $now) }'"
+}
+pinged() { # prints SENT and LOST, up to the last that was answered, which was just now
+	within "the last pings are answered" answers_again
+	on site 'kill -INT $(< /run/l3lab-pings.pid); while kill -0 $(< /run/l3lab-pings.pid) 2> /dev/null; do sleep 0.1; done; cat /run/l3lab-pings' > "$work/pings"
+	awk -F 'icmp_seq=' '/ bytes from / { number = $2 + 0; if (!(number in seen)) answered++; seen[number]; if (number > sent) sent = number } END { print sent, sent - answered }' "$work/pings"
 }
 
 heading "Two routers on 802.1Q trunks, $(on r1 'uname -r'); upstream BIRD and FRR; three customers behind a switch"
