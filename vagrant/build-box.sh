@@ -146,7 +146,6 @@ put /etc/systemd/system/ssh.service.d/key.conf <<-'UNIT'
 	[Service]
 	ExecStartPre=
 	ExecStartPre=/bin/sh -c 'test -s /etc/ssh/ssh_host_ed25519_key || ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key'
-	ExecStartPre=/usr/sbin/sshd -t
 UNIT
 inside useradd --create-home --shell /bin/bash vagrant
 echo 'vagrant ALL=(ALL) NOPASSWD: ALL' | put /etc/sudoers.d/vagrant
@@ -194,7 +193,7 @@ put /extlinux.conf <<-'CONF'
 	LABEL debian
 	KERNEL /vmlinuz
 	INITRD /initrd.img
-	APPEND root=/dev/vda rw net.ifnames=0 console=tty0 console=ttyS0 mitigations=off cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on tsc=nowatchdog quiet
+	APPEND root=/dev/vda rw fsck.mode=skip net.ifnames=0 console=tty0 console=ttyS0 mitigations=off cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on tsc=nowatchdog quiet
 CONF
 extlinux --install "$root" > /dev/null 2>&1 || fail "extlinux could not be installed" "extlinux --install says why"
 umount "$root"

@@ -32,12 +32,17 @@ trap 'exit 130' INT TERM HUP
 
 heading() { printf '\n%s\n' "$1"; }
 tell() { printf '   %s\n' "$1"; }
-broken() { printf 'lab-test: not as promised: %s\n' "$1" >&2; exit 1; }
+broken() { # also from inside a $(...)
+	printf 'lab-test: not as promised: %s\n' "$1" >&2
+	[ "$BASHPID" = $$ ] || kill -USR1 $$
+	exit 1
+}
+trap 'exit 1' USR1
 # One shell of root on each machine, for all that is asked: under an emulator each new connection costs seconds.
 declare -A asks answers
 for machine in "${machines[@]}"; do
 	mkfifo "$work/$machine.ask" "$work/$machine.answer"
-	ssh -F "$config" "$machine" sudo bash < "$work/$machine.ask" > "$work/$machine.answer" &
+	ssh -F "$config" -o ConnectTimeout=120 "$machine" sudo bash < "$work/$machine.ask" > "$work/$machine.answer" &
 	exec {descriptor}> "$work/$machine.ask"
 	asks[$machine]=$descriptor
 	exec {descriptor}< "$work/$machine.answer"
@@ -52,9 +57,9 @@ on() { # MACHINE, and a shell command for root there: what it says, and how it e
 	done
 	broken "$1 answers: it does not"
 }
-within() { # SECONDS WHAT COMMAND...: until the command succeeds
-	local deadline=$((SECONDS + $1)) what=$2
-	shift 2
+within() { # WHAT COMMAND...: until the command succeeds. The patience is for an emulator on a busy machine
+	local deadline=$((SECONDS + 180)) what=$1
+	shift
 	until "$@"; do
 		[ "$SECONDS" -lt "$deadline" ] || broken "$what: not in time; ${last:-}"
 		sleep 0.3
@@ -117,21 +122,21 @@ ping_once() { # NAMESPACE ADDRESS: three answers of three, or fewer
 pinging() { # NAMESPACE ADDRESS, in the background, until `pinged`; ten a second, three minutes at most
 	on site "ip netns exec $1 ping -n -D -i 0.1 -w 180 $2 > /run/l3lab-pings 2>&1 & echo \$! > /run/l3lab-pings.pid"
 }
-pinged() { # prints SENT and LOST
-	sleep 1.5
-	on site 'kill -INT $(< /run/l3lab-pings.pid); while kill -0 $(< /run/l3lab-pings.pid) 2> /dev/null; do sleep 0.1; done; cat /run/l3lab-pings' > "$work/pings"
-	awk '/packets transmitted/ { print $1, $1 - $4 }' "$work/pings"
-}
 answers_again() { # after a moment ago
 	local now
 	now=$(on site 'date +%s.%N')
 	sleep 0.5
 	on site "tail -n 1 /run/l3lab-pings | awk -F '[][]' '{ exit !(\$2 > $now) }'"
 }
+pinged() { # prints SENT and LOST, up to the last that was answered, which was just now
+	within "the last pings are answered" answers_again
+	on site 'kill -INT $(< /run/l3lab-pings.pid); while kill -0 $(< /run/l3lab-pings.pid) 2> /dev/null; do sleep 0.1; done; cat /run/l3lab-pings' > "$work/pings"
+	awk -F 'icmp_seq=' '/ bytes from / { number = $2 + 0; if (!(number in seen)) answered++; seen[number]; if (number > sent) sent = number } END { print sent, sent - answered }' "$work/pings"
+}
 
 heading "Two routers on 802.1Q trunks, $(on r1 'uname -r'); upstream BIRD and FRR; three customers behind a switch"
 for router in r1 r2; do
-	within 120 "the sessions of $router" says "$router" 's["agent"] and len(s["bgp"]["peers"]) == 2 and set(s["bgp"]["peers"].values()) == {"up"}'
+	within "the sessions of $router" says "$router" 's["agent"] and len(s["bgp"]["peers"]) == 2 and set(s["bgp"]["peers"].values()) == {"up"}'
 	filter=$(on "$router" "ip link show eth1 | grep -o 'xdp[a-z]*' | head -n 1")
 	[ "$filter" = xdp ] || broken "the filter of $router is on its trunk in native mode: ${filter:-there is none}"
 	tell "$router: the agent runs, the sessions with BIRD and FRR stand, the filter is on eth1 in native mode"
@@ -143,9 +148,9 @@ for customer in "${!vlans[@]}"; do
 	for router in r1 r2; do customer_link "$customer" "$router" down; done
 	switch_to "$customer" r1
 done
-within 30 "silence" upstreams_have
+within "silence" upstreams_have
 for router in r1 r2; do
-	within 30 "$router has nothing left to do" in_sync "$router"
+	within "$router has nothing left to do" in_sync "$router"
 	says "$router" 'len(p) == 3 and all(one["link"] == "down" and one["filter"] == "enforce" and not one["announced"] for one in p.values())' || broken "$router is prepared: $last"
 	tell "$router: every port is down, guarded, not announced; nothing is left to do"
 done
@@ -153,17 +158,17 @@ done
 heading "2. Links come up on r1: each /64 and /32 is routed and announced"
 began=$SECONDS
 for customer in web1 db1 rogue; do customer_link "$customer" r1 up; done
-within 30 "the announcements" upstreams_have web1=r1 db1=r1 rogue=r1
+within "the announcements" upstreams_have web1=r1 db1=r1 rogue=r1
 tell "in the kernel tables of BIRD and FRR within $((SECONDS - began)) s:"
 routes frr | sed 's/ / via /; s/^/     /'
-within 30 "r1 is in sync" in_sync r1
+within "r1 is in sync" in_sync r1
 
 heading "3. Customers and upstream reach each other over the trunk, and nobody learns a neighbour"
 for customer in web1 db1; do
 	vlan=${vlans[$customer]}
 	for each in "$customer 2001:db8:ffff::1" "$customer 198.51.100.4" "bird 2001:db8:$vlan::1" "frr 203.0.113.$vlan"; do
 		read -r namespace address <<< "$each"
-		within 20 "pings from $namespace to $address" ping_once "$namespace" "$address"
+		within "pings from $namespace to $address" ping_once "$namespace" "$address"
 		tell "$(printf 'from %-5s to %-18s %s' "$namespace" "$address" "$last")"
 	done
 done
@@ -176,14 +181,17 @@ read -r asked6 asked4 <<< "$answered"
 tell "neighbours learnt by r1: none; the filter has answered web1 $asked6 times by ND and $asked4 times by ARP"
 
 heading "4. A customer attacks: every frame dropped and counted, nothing changes"
+refused="sum(n for reason, n in p['rogue']['counters'].items() if not reason.endswith('-answer'))"
+already=$(status r1 | python3 -c "import json, sys; p = {one['name']: one for one in json.load(sys.stdin)['ports']}; print($refused)")
 before=$(on r1 'ip neigh show nud all | grep -c eth1 || true')
 told=$(on site "ip netns exec rogue /opt/l3ctl/bin/python /usr/local/lib/l3lab-attack.py")
 echo "$told" > "$work/sent"
 sent=$(awk '{ all += $1 } END { print all }' "$work/sent")
 sed 's/^/     /' "$work/sent"
-counted() { says r1 "sum(n for reason, n in p['rogue']['counters'].items() if not reason.endswith('-answer')) >= $sent"; }
-within 20 "each of the $sent frames is counted" counted
-says r1 "not any(n for reason, n in p['db1']['counters'].items() if not reason.endswith('-answer'))" || broken "nothing is counted at db1's port: $last"
+counted() { says r1 "$refused >= $already + $sent"; }
+within "each of the $sent frames is counted" counted
+# What a host does of itself at boot, asking for routers, is all that may be counted elsewhere.
+says r1 "not any(n for reason, n in p['db1']['counters'].items() if not reason.endswith('-answer') and reason != 'rs')" || broken "nothing is counted at db1's port: $last"
 after=$(on r1 'ip neigh show nud all | grep -c eth1 || true')
 [ "$before" = "$after" ] || broken "the neighbour table stays as it is: $before entries before, $after after"
 said=$(on r1 'l3ctl violations rogue')
@@ -196,18 +204,18 @@ upstreams_have web1=r1 db1=r1 rogue=r1 || broken "the announcements stay: $last"
 
 heading "5. A link goes down: its prefixes are withdrawn, the others stay"
 customer_link db1 r1 down
-within 20 "the withdrawal" upstreams_have web1=r1 rogue=r1
+within "the withdrawal" upstreams_have web1=r1 rogue=r1
 tell "db1's two prefixes left BIRD and FRR, the others stay"
 customer_link db1 r1 up
-within 20 "db1 is back" upstreams_have web1=r1 db1=r1 rogue=r1
+within "db1 is back" upstreams_have web1=r1 db1=r1 rogue=r1
 
 heading "6. The agent is killed (SIGKILL) while pings run"
 old=$(on r1 'systemctl show -P MainPID l3ctl-agent')
 pinging bird 2001:db8:11::1
 on r1 "date '+%F %T' > /run/l3lab-killed; kill -KILL $old"
 upstreams_have web1=r1 db1=r1 rogue=r1 || broken "announcements stand without the agent: $last"
-within 60 "systemd starts another agent" says r1 "s['agent'] and s['agent']['pid'] != $old and s['bgp']['relay']"
-within 30 "the new agent has nothing to do" in_sync r1
+within "systemd starts another agent" says r1 "s['agent'] and s['agent']['pid'] != $old and s['bgp']['relay']"
+within "the new agent has nothing to do" in_sync r1
 read -r sent lost <<< "$(pinged)"
 [ "$sent" -gt 20 ] && [ "$lost" = 0 ] || broken "no ping is lost: $lost of $sent"
 changes=$(on r1 "journalctl -q -o cat -u l3ctl-agent --since \"\$(cat /run/l3lab-killed)\" | grep -E '^(add|replace|remove|announce|withdraw|attach) ' || true")
@@ -218,10 +226,10 @@ heading "7. A customer moves from r1 to r2 and back, under pings"
 at=r1
 for to in r2 r1; do
 	pinging bird 2001:db8:11::1
-	within 20 "web1 answers behind $at" answers_again
+	within "web1 answers behind $at" answers_again
 	move web1 "$at" "$to"
-	within 30 "web1's prefixes follow it to $to" upstreams_have web1=$to db1=r1 rogue=r1
-	within 30 "web1 answers behind $to" answers_again
+	within "web1's prefixes follow it to $to" upstreams_have web1=$to db1=r1 rogue=r1
+	within "web1 answers behind $to" answers_again
 	read -r sent lost <<< "$(pinged)"
 	[ "$lost" -lt "$sent" ] || broken "web1 answers: $lost of $sent pings lost"
 	ping_once web1 198.51.100.4 || broken "web1 reaches FRR by IPv4 through $to: $last"
@@ -235,24 +243,24 @@ if [ ${#set_link[@]} = 0 ]; then
 	tell "left out: without --set-link nobody here can pull a cable"
 else
 	"${set_link[@]}" r1 eth1 down
-	within 30 "r1 withdraws everything" upstreams_have
+	within "r1 withdraws everything" upstreams_have
 	says r1 'all(one["link"] == "down" for one in p.values())' || broken "r1 sees it on every VLAN: $last"
 	tell "cable pulled: eth1 and its three VLAN devices have no carrier, all six prefixes left BIRD and FRR"
 	for customer in web1 db1 rogue; do move "$customer" r1 r2; done
-	within 30 "r2 announces everything" upstreams_have web1=r2 db1=r2 rogue=r2
-	within 20 "db1 answers behind r2" ping_once bird 2001:db8:12::1
+	within "r2 announces everything" upstreams_have web1=r2 db1=r2 rogue=r2
+	within "db1 answers behind r2" ping_once bird 2001:db8:12::1
 	tell "the switch sends the VLANs to r2: all are announced by r2; db1: $last"
 	for customer in web1 db1 rogue; do move "$customer" r2 r1; done
-	within 30 "r2 withdraws" upstreams_have
+	within "r2 withdraws" upstreams_have
 	"${set_link[@]}" r1 eth1 up
-	within 30 "r1 has them again" upstreams_have web1=r1 db1=r1 rogue=r1
-	within 20 "db1 answers behind r1" ping_once frr 203.0.113.12
+	within "r1 has them again" upstreams_have web1=r1 db1=r1 rogue=r1
+	within "db1 answers behind r1" ping_once frr 203.0.113.12
 	tell "back to r1, cable plugged in: all are announced by r1; db1: $last"
 fi
 
 heading "9. Both routers are as they should be"
 for router in r1 r2; do
-	within 30 "$router is in sync" in_sync "$router"
+	within "$router is in sync" in_sync "$router"
 	on "$router" 'l3ctl plan > /dev/null' || broken "\`l3ctl plan\` of $router finds nothing to do: $(on "$router" 'l3ctl plan' 2>&1 || true)"
 	on "$router" 'l3ctl status > /dev/null' || broken "\`l3ctl status\` of $router finds nothing wrong: $(on "$router" 'l3ctl status' 2>&1 || true)"
 	tell "$router: \`l3ctl status\` finds nothing wrong, \`l3ctl plan\` nothing to do"

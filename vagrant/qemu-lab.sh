@@ -85,7 +85,7 @@ up() {
 		  UserKnownHostsFile $state/known_hosts
 		  StrictHostKeyChecking accept-new
 		  LogLevel ERROR
-		  ConnectTimeout 10
+		  ConnectTimeout 120
 	CONF
 	for machine in "${machines[@]}"; do
 		number=$((number + 1))
@@ -93,7 +93,7 @@ up() {
 		start "$machine" "$number" "$(cut -d' ' -f$number <<< "$ports")" "$box" "${accelerator[@]}"
 	done
 	for machine in "${machines[@]}"; do
-		until on "$machine" -o ConnectTimeout=5 true 2> /dev/null; do
+		until ssh -F "$state/ssh_config" -o ConnectTimeout=20 "$machine" true 2> /dev/null; do
 			[ "$SECONDS" -lt "${L3CTL_BOOT_SECONDS:-300}" ] || fail "$machine does not answer" "its console is $state/$machine.console; KEEP=1 keeps it"
 			is_ours "$machine" || [ "$SECONDS" -lt 5 ] || fail "the QEMU of $machine ended: $(tail -n 1 "$state/$machine.qemu")" "see there"
 			sleep 0.5
