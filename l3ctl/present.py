@@ -35,14 +35,15 @@ class Present:
         self.beside = frozenset({ORPHAN + uplink.interface for uplink in settings.uplinks} | ({ORPHAN} if settings.blackholes else set()))
         """names of what is wanted and is no port's"""
 
-    def each(self, links: Mapping[str, LinkFacts], seen: Look) -> Iterator[dict[str, PortState]]:
+    def each(self, links: Mapping[str, LinkFacts], seen: Look, *, whole: bool = True) -> Iterator[dict[str, PortState]]:
         """What is, of everything in turn, some ports at a time: all at once it would fill the memory of a small router. Renews `foreign`.
 
-        Entries of ours that belong to no port stand under names that begin with `ORPHAN`.
+        Entries of ours that belong to no port stand under names that begin with `ORPHAN`. Not `whole`: without looking through the filter's
+        maps, which are megabytes, for what only another hand can have written there since the last time.
         """
         names = self.ports.keys() | self.beside | self.wishes.keys()
         if self.filter is not None:
-            self.filter.refresh()
+            self.filter.refresh(whole=whole)
             names |= self.filter.ports()
         foreign: list[Foreign] = []
         strays = (ORPHAN + netdev for netdev in self.kernel.interfaces(seen) if netdev not in self._port_at)

@@ -32,7 +32,7 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
     unheard = {change.port for change in router.unheard()}
     counters = router.filter.counters() if router.filter is not None else {}
     told: dict[str, dict[str, object]] = {}
-    for have in router.present.each(links, router.kernel.look()):
+    for have in router.present.each(links, router.kernel.look(), whole=agent is None):
         for name in have.keys() & router.ports.keys():
             port, state = router.ports[name], have[name]
             want = router.wanted(name, links)
