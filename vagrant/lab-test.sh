@@ -119,8 +119,8 @@ ping_once() { # NAMESPACE ADDRESS: three answers of three, or fewer
 	last=$(grep 'packet loss' <<< "$said" || echo "$said")
 	grep -q ' 0% packet loss' <<< "$said"
 }
-pinging() { # NAMESPACE ADDRESS, in the background, until `pinged`; ten a second, three minutes at most
-	on site "ip netns exec $1 ping -n -D -i 0.1 -w 180 $2 > /run/l3lab-pings 2>&1 & echo \$! > /run/l3lab-pings.pid"
+pinging() { # NAMESPACE ADDRESS, in the background, until `pinged`; ten a second, and a quarter of an hour at most. `-w` would end at an ICMP error
+	on site "ip netns exec $1 ping -n -D -i 0.1 -c 9000 $2 > /run/l3lab-pings 2>&1 & echo \$! > /run/l3lab-pings.pid"
 }
 answers_again() { # after a moment ago
 	local now
