@@ -24,7 +24,7 @@ def main() -> int:
     """Of several kernels as many at a time as there are processors. The exit status: 1 when one failed, 2 when one could not be run."""
     parser = argparse.ArgumentParser(prog="python -m tests.vm", description=__doc__)
     parser.add_argument("--kernel", action="append", choices=list(SUITES), help="once or several times; all of them otherwise")
-    parser.add_argument("--seconds", type=float, default=900, help="that one machine may take (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=1500, help="that one machine may take (default: %(default)s)")
     parser.add_argument("command", nargs="*", help="what to run in this folder instead of the tests")
     chosen = parser.parse_args()
     names = list(dict.fromkeys(chosen.kernel or SUITES))
