@@ -20,7 +20,7 @@ VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test vm evasion fuzz lint box lab lab-down vagrant-validate vagrant-test clean
+.PHONY: help setup demo test vm vm-packages evasion fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -64,8 +64,10 @@ $(VENV)/.complete: pyproject.toml constraints.txt
 demo: setup ## Tell the story of l3ctl in about half a minute
 	@$(L3CTL) lab demo
 
-test: setup ## Run the tests; without root, those that need none
+vm-packages:
 	@$(call install_packages,$(VM_PACKAGES))
+
+test: setup vm-packages ## Run the tests; without root, those that need none
 	@$(VENV)/bin/python -m pytest -q
 
 evasion: setup ## Run real attack tools against the lab, and print what came of each
@@ -73,8 +75,7 @@ evasion: setup ## Run real attack tools against the lab, and print what came of 
 	@$(VENV)/bin/python -m pytest -q tests/evasion && status=0 || status=$$?; cat .make/evasion.txt; exit $$status
 
 KERNEL ?= bookworm backports trixie
-vm: setup ## The tests of VLANs and VRFs in stock Debian kernels; KERNEL=trixie for one of bookworm, backports, trixie
-	@$(call install_packages,$(VM_PACKAGES))
+vm: setup vm-packages ## The tests of VLANs and VRFs in stock Debian kernels; KERNEL=trixie for one of bookworm, backports, trixie
 	@$(VENV)/bin/python -m tests.vm $(addprefix --kernel ,$(KERNEL))
 
 SECONDS ?= 60
