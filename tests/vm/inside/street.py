@@ -141,6 +141,8 @@ run_dir: {self.run_dir}
         """All of it; a NIC goes back to where it came from."""
         for one in (*self.hosts.values(), self.far, self.router):
             one.remove()
+        for pin in (_PINS / "l3ctl").glob("link-*"):  # a NIC outlives its namespace, and would keep the filter in the mode that it has
+            pin.unlink()
 
     def wait(self, what: str, reached: Callable[[], bool]) -> None:
         """Until that is so."""
