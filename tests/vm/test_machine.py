@@ -1,7 +1,9 @@
 """The virtual machines themselves, on the oldest kernel of the matrix."""
 
 import os
+import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("qemu-system-x86_64") is None, reason="QEMU is missing (mend: make setup, as root)"),
 ]
 
+ROOT = Path(__file__).parents[2]
 BOOT = 240.0
 """seconds, on a machine that does other things as well"""
 
@@ -38,6 +41,14 @@ def test_a_script_runs_on_that_kernel_and_its_status_and_words_come_back(bookwor
     assert "".join(said).splitlines()[:3] == [bookworm.release, "a VLAN device", "as it waschanged"]
     assert (tmp_path / "mine").read_text() == "as it was"
     assert (tmp_path / ".make/vm/bookworm/file").read_text() == "lasts\n"
+
+
+def test_the_verifier_of_that_kernel_takes_the_filter(bookworm: Kernel) -> None:
+    """Each kernel's verifier understands less than the next one's; `make vm` has all of them do the rest."""
+    said: list[str] = []
+    load = "from l3ctl.xdp.program import load_private; [load_private(guard) for guard in (False, True)]; print('taken')"
+    status = run(bookworm, f"{sys.executable} -c {shlex.quote(load)}", folder=ROOT, seconds=3 * BOOT, show=said.append)
+    assert ("".join(said).strip(), status) == ("taken", 0)
 
 
 def test_one_that_does_not_end_is_ended(bookworm: Kernel, tmp_path: Path) -> None:
