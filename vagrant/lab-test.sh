@@ -30,7 +30,7 @@ leave() {
 trap leave EXIT
 trap 'exit 130' INT TERM HUP
 
-heading() { printf '\n%s\n' "$1"; }
+heading() { printf '\n%s  [%d s]\n' "$1" "$SECONDS"; }
 tell() { printf '   %s\n' "$1"; }
 broken() { # also from inside a $(...)
 	printf 'lab-test: not as promised: %s\n' "$1" >&2
@@ -265,4 +265,4 @@ for router in r1 r2; do
 	on "$router" 'l3ctl status > /dev/null' || broken "\`l3ctl status\` of $router finds nothing wrong: $(on "$router" 'l3ctl status' 2>&1 || true)"
 	tell "$router: \`l3ctl status\` finds nothing wrong, \`l3ctl plan\` nothing to do"
 done
-heading "All as promised, in $SECONDS s"
+heading "All as promised"

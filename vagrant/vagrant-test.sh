@@ -36,10 +36,10 @@ if [ "${1:-}" != inside ]; then
 	trap '{ [ -z "$inside" ] || kill -KILL "$inside"; wait; } 2> /dev/null; rm -rf "$work"' EXIT
 	trap 'exit 130' INT TERM HUP
 	mkdir "$work"
-	seen() { # what there is on this machine that could be left behind
-		ip -o link | awk -F': ' '{ print "netdev", $2 }'
-		ip -o addr | awk '{ print "address", $2, $4 }'
-		awk '{ print "mount", $5 }' /proc/self/mountinfo
+	seen() { # of what libvirt and Vagrant make, all that is here; what others do on this machine meanwhile is theirs
+		ip -o addr | awk '$2 ~ /^(virbr|vnet|tap)/ { print "netdev", $2, $4 }'
+		ip -o link | awk -F': ' '$2 ~ /^(virbr|vnet|tap)/ { print "netdev", $2 }'
+		awk -v work="$work" '$5 ~ /libvirt/ || index($5, work) { print "mount", $5 }' /proc/self/mountinfo
 		find /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/libvirt /run/libvirt /run/dnsmasq "$HOME/.vagrant.d" "$here/.vagrant" -printf 'file %p %T@\n' 2> /dev/null || true
 	}
 	seen | sort > "$work/before"
@@ -102,7 +102,7 @@ tell "libvirt $(virsh version --daemon | sed -n 's/^Running against daemon: //p'
 vagrant validate --no-tty
 vagrant box add --no-tty --name l3ctl "$box/l3ctl.box" > "$work/box-add.log" 2>&1 || { cat "$work/box-add.log" >&2; fail "the box was not added" "see above"; }
 tell "box added"
-vagrant up --no-tty --provider libvirt 2>&1 | grep -vE '^ +(r1|r2|site): *$|-- '
+vagrant up --no-tty --provider libvirt 2>&1 | grep -vE ' -(-|>) |^[^ ]* +- Exclude'
 tell "vagrant up"
 vagrant ssh-config > "$work/ssh_config"
 "$here/lab-test.sh" --ssh-config "$work/ssh_config" --set-link "$here/vagrant-test.sh link"
