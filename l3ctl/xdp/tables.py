@@ -65,18 +65,18 @@ class Tables:
         """Read every record anew. Not `whole`: the arrays only as far as anything was known to be; they are mostly empty, and large."""
         self._pointers.read(whole=whole)
         limit = None if whole else max(self._records, default=0) + 1
-        rows: dict[str, dict[int, bytes]] = {table: {} for table in KEYS}
+        rows: dict[str, dict[int, bytearray]] = {table: {} for table in KEYS}
         for table, kind in KEYS.items():
             found = rows[table]
             for key, value in self._maps[table].items():
                 index = port_of(kind, key)
-                found[index] = found.get(index, b"") + key + (value if table == "hosts" else b"")
+                found.setdefault(index, bytearray()).extend(key + value if table == "hosts" else key)
         ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
         # Records without a name are of a port whose putting in did not come to its end: kept in mind, for who gets the index next.
         no_port, no_name = bytes(abi().structs["port"].size), bytes(abi().structs["port_name"].size)
         self._records = {}
         for index in {*ports, *names, *(index for found in rows.values() for index in found)}:
-            own = {table: found.pop(index, b"") for table, found in rows.items()}
+            own = {table: bytes(found.pop(index, b"")) for table, found in rows.items()}
             self._records[index] = pack(ports.pop(index, no_port), names.get(index, no_name), own)
         self._indexes = {}
         for index, name in names.items():
