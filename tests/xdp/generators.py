@@ -102,7 +102,6 @@ SCENARIOS = (
     Scenario("guard, three hosts", (_policy("guard3", *_SHARED, gateways=_MORE_GATEWAYS, source_guard=True, pass_rs=True),), True),
     Scenario("guard on a trunk", (_policy("gt", *_SHARED, vlan_id=4094, source_guard=True, unknown_vlan_drop=True, pass_rs=True),), True),
     Scenario("guard of others", (_policy("others", *_SHARED),), True),
-    Scenario("tags may be hidden", (_policy("hidden", *_SHARED, vlan_id=11, untagged_drop=True),)),
     Scenario("tags may be hidden, guard", (_policy("hg", *_SHARED, vlan_id=11, source_guard=True, untagged_drop=True),), True),
     Scenario("unknown VLANs drop", (_policy("alone", _WEB, unknown_vlan_drop=True),)),
     Scenario("nothing billed", (_policy("bare", _BARE, gateways=(IPv6Address("fe80::1"),), source_guard=True),), True),
