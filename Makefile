@@ -95,7 +95,7 @@ box: ## Make the lab's Debian box, if it is not there yet
 	@$(call install_packages,$(BOX_PACKAGES))
 	@vagrant/build-box.sh
 
-lab: box ## Two routers with real VLANs and their upstreams in virtual machines: the story; KEEP=1 leaves it running
+lab: setup box ## Two routers with real VLANs and their upstreams in virtual machines: the story; KEEP=1 leaves it running
 	@KEEP=$(KEEP) vagrant/qemu-lab.sh run
 
 lab-down: ## End what `make lab KEEP=1` left

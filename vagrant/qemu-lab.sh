@@ -86,12 +86,17 @@ up() {
 		  StrictHostKeyChecking accept-new
 		  LogLevel ERROR
 		  ConnectTimeout 120
+		  ControlMaster auto
+		  ControlPath $state/%n.ssh
+		  ControlPersist 30
 	CONF
 	for machine in "${machines[@]}"; do
 		number=$((number + 1))
 		printf 'Host %s\n  Port %s\n' "$machine" "$(cut -d' ' -f$number <<< "$ports")" >> "$state/ssh_config"
 		start "$machine" "$number" "$(cut -d' ' -f$number <<< "$ports")" "$box" "${accelerator[@]}"
 	done
+	# KVM is fast enough for the machines to compile the filter themselves, as they do under Vagrant.
+	if [ "${accelerator[1]}" = kvm ]; then mkdir "$state/compiled"; else compile_here; fi
 	for machine in "${machines[@]}"; do
 		until ssh -F "$state/ssh_config" -o ConnectTimeout=20 "$machine" true 2> /dev/null; do
 			[ "$SECONDS" -lt "${L3CTL_BOOT_SECONDS:-300}" ] || fail "$machine does not answer" "its console is $state/$machine.console; KEEP=1 keeps it"
@@ -109,13 +114,22 @@ all_at_once() { # FUNCTION, for each machine; what it says is shown when it fail
 	[ -z "$failed" ] || fail "$failed was not provisioned" "see above"
 }
 
+compile_here() { # the filter, where this machine can: it takes seconds here, and an emulated machine two minutes
+	! [ -x "$tree/.venv/bin/python" ] || [ -e "$state/compiled" ] \
+		|| L3CTL_CACHE="$state/compiled" "$tree/.venv/bin/python" -c 'from l3ctl.xdp.cache import bytecode; bytecode(source_guard=False)' || true
+	mkdir -p "$state/compiled"
+}
+
 provision_one() {
+	[ -z "$(ls "$state/compiled")" ] || tar -C "$state/compiled" --owner root --group root -cz . \
+		| on "$1" 'sudo mkdir -p /var/cache/l3ctl && sudo tar -C /var/cache/l3ctl -xz'
 	tar -C "$tree" --exclude __pycache__ --exclude .vagrant -cz README.md LICENSE pyproject.toml constraints.txt l3ctl bpf configs vagrant \
 		| on "$1" 'rm -rf l3ctl && mkdir l3ctl && tar -C l3ctl -xz'
 	on "$1" sudo l3ctl/vagrant/provision.sh "$1"
 }
 
 provision() {
+	compile_here
 	all_at_once provision_one
 	tell "provisioned"
 }
@@ -160,7 +174,7 @@ case "${1:-}" in
 run)
 	trap 'exit 130' INT TERM HUP
 	[ ! -e "$state" ] || fail "a lab is there already" "make lab-down"
-	trap '[ -n "${KEEP:-}" ] || down' EXIT
+	trap '[ $? = 0 ] || tail -n 2 "$state"/*.qemu >&2 || true; [ -n "${KEEP:-}" ] || down' EXIT
 	up
 	provision
 	story
