@@ -33,8 +33,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Tell of a failure at once: a machine that is ended before its time tells nothing any more."""
+    """Tell of each test at once: they are slow, and a machine that is ended before its time tells nothing any more."""
     report = yield
+    if report.when == "call" and not report.failed:
+        item.config.get_terminal_writer().write(f"{report.nodeid} {report.outcome} in {report.duration:.0f} s\n", flush=True)
     if report.failed:
         item.config.get_terminal_writer().write(f"\n{report.nodeid} ({report.when}) failed:\n{report.longreprtext}\n", flush=True)
     return report

@@ -22,6 +22,7 @@ from l3ctl.lab.network import as_its_owner_would
 from l3ctl.lab.programs import PROGRAM, Router
 from l3ctl.lladdr import parse_lladdr
 from tests.evasion.tap import Tap
+from tests.vm.inside.warm import WarmRouter
 from tests.vm.machine import WIRES
 
 _END = b"the last frame of a test"
@@ -68,7 +69,7 @@ class Street:
     def __init__(self, prefix: str, wire: Wire) -> None:
         self.wire = wire
         self.run_dir = Path("/run/l3ctl/lab") / prefix
-        self.router = Router(f"{prefix}-router", self.run_dir)
+        self.router = WarmRouter(f"{prefix}-router", self.run_dir)
         self.far = Namespace(f"{prefix}-far")
         self.hosts = {customer.name: Namespace(f"{prefix}-{customer.name}") for customer in CUSTOMERS}
 
@@ -77,6 +78,7 @@ class Street:
         Path("/etc/l3ctl").mkdir(exist_ok=True)  # `ip netns exec` can only lay ours over something
         for one in (self.router, self.far, *self.hosts.values()):
             one.add()
+        self.far.sysctl("net.ipv6.conf.default.disable_ipv6=1")  # a switch has no addresses of its own to defend
         if self.wire.name == "veth":
             self.router.ip(f"link add eth1 type veth peer name far0 netns {self.far.name}")
             self.show_tags(True)
@@ -108,11 +110,7 @@ class Street:
     def start(self, ports: Iterable[dict[str, object]], *, guard: str = "mode: enforce") -> None:
         """Write the files, and start the agent."""
         self.router.prepare(self.config(guard))
-        # One for all streets of the machine: the verifier takes many seconds for the filter here, and what is pinned is adopted.
-        if not _PINS.exists():
-            _PINS.mkdir(parents=True)
-            run("mount", "-t", "bpf", "-o", "mode=0700", "bpf", str(_PINS))
-        run("mount", "--bind", str(_PINS), str(self.run_dir / "bpf"))
+        share_pins(self.router)
         self.router.write_inventory(ports)
         self.router.agent = self.router.start([str(PROGRAM), "agent"], self.router.log("agent"))
         self.wait("the agent", self._agent_lives)
@@ -141,8 +139,7 @@ run_dir: {self.run_dir}
         """All of it; a NIC goes back to where it came from."""
         for one in (*self.hosts.values(), self.far, self.router):
             one.remove()
-        for pin in (_PINS / "l3ctl").glob("link-*"):  # a NIC outlives its namespace, and would keep the filter in the mode that it has
-            pin.unlink()
+        forget_links()
 
     def wait(self, what: str, reached: Callable[[], bool]) -> None:
         """Until that is so."""
@@ -204,6 +201,20 @@ run_dir: {self.run_dir}
         """What `ip link` says of XDP on a netdev: `xdp`, `xdpgeneric`, or nothing."""
         (link,) = json.loads(self.router.run("ip", "-j", "link", "show", "dev", netdev))
         return {1: "xdp", 2: "xdpgeneric"}.get(link.get("xdp", {}).get("mode", 0), "")
+
+
+def share_pins(router: Router) -> None:
+    """One bpffs for all routers of the machine: its processor takes many seconds to verify the filter, and what is pinned is adopted."""
+    if not _PINS.exists():
+        _PINS.mkdir(parents=True)
+        run("mount", "-t", "bpf", "-o", "mode=0700", "bpf", str(_PINS))
+    run("mount", "--bind", str(_PINS), str(router.run_dir / "bpf"))
+
+
+def forget_links() -> None:
+    """Take the filter off every netdev: a NIC outlives its namespace, and would keep the filter in the mode that it has."""
+    for pin in (_PINS / "l3ctl").glob("link-*"):
+        pin.unlink()
 
 
 def _netdev_with(lladdr: str) -> str:

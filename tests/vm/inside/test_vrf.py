@@ -24,6 +24,8 @@ from l3ctl.lab.namespaces import Namespace, run
 from l3ctl.lab.network import Network, as_its_owner_would
 from l3ctl.lab.programs import Router
 from l3ctl.site import load_site
+from tests.vm.inside.street import forget_links, share_pins
+from tests.vm.inside.warm import WarmRouter
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -51,7 +53,7 @@ class Rented(Network):
 
     def __init__(self, prefix: str = "l3w") -> None:
         super().__init__(prefix)
-        self.router = Router(f"{prefix}-router", self.run_dir)
+        self.router: Router = WarmRouter(f"{prefix}-router", self.run_dir)
         self.hosts = {customer: Namespace(f"{prefix}-{customer.name}") for customer in CUSTOMERS}
 
     def routers(self) -> list[Router]:
@@ -65,6 +67,7 @@ class Rented(Network):
 
     def _steps(self) -> None:
         self.router.prepare(f"{CONFIG}run_dir: {self.run_dir}\n")
+        share_pins(self.router)
         self.router.write_inventory(record(customer) for customer in CUSTOMERS)
         self.router.forward()
         for customer in CUSTOMERS:
@@ -152,6 +155,7 @@ def built() -> Iterator[Rented]:
         yield lab
     finally:
         lab.down()
+        forget_links()
 
 
 @pytest.fixture
