@@ -5,16 +5,18 @@ import itertools
 import os
 from collections.abc import Callable, Iterator
 
-import hypothesis
 import pytest
 
 from l3ctl.errors import MissingRequirement
 from l3ctl.lab.machine import require_bpf, require_namespaces
 from l3ctl.lab.namespaces import Namespace
 
-# No test asserts a time, and 200 ms an example would be one.
-hypothesis.settings.register_profile("l3ctl", deadline=None)
-hypothesis.settings.load_profile("l3ctl")
+if os.environ.get("L3CTL_VM") != "1":  # on an emulated processor it takes seconds to import, and no test there uses it
+    import hypothesis
+
+    # No test asserts a time, and 200 ms an example would be one.
+    hypothesis.settings.register_profile("l3ctl", deadline=None)
+    hypothesis.settings.load_profile("l3ctl")
 _numbers = itertools.count()
 
 

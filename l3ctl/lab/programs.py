@@ -171,5 +171,5 @@ def waited(what: str, reached: Callable[[], bool], seconds: float, inhabited: It
             logs = [(one, path.stem) for one in inhabited for path in sorted(one.run_dir.glob("*.log"))]
             said = "; ".join(f"{one.name} {program}: {one.last_line(program)}" for one, program in logs)
             raise LabFailed(f"{what}: not within {seconds:g} s", said)
-        time.sleep(0.01)
+        time.sleep(0.01 * _PATIENCE**2)  # where looking is dear, it is what all the others wait for
     return time.monotonic() - began

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from l3ctl.lab.customers import CUSTOMERS
-from tests.vm.inside.street import GENERIC, NATIVE, OFFLOADING, VETH, Street, Wire, record
+from tests.vm.inside.street import NATIVE, OFFLOADING, VETH, Street, Wire, record
 
 _numbers = itertools.count()
 _MODULES = ("8021q", "bridge", "vrf", "sch_netem", "virtio_net", "e1000")
@@ -67,7 +67,7 @@ def street() -> Iterator[Callable[[Wire], Street]]:
         one.remove()
 
 
-@pytest.fixture(scope="module", params=[NATIVE, GENERIC, OFFLOADING, VETH], ids=str)
+@pytest.fixture(scope="module", params=[NATIVE, OFFLOADING, VETH], ids=str)
 def whole(request: pytest.FixtureRequest) -> Iterator[Street]:
     """A street of each kind with three customers, one for all tests of a room, each of which leaves it as it was."""
     with _built(request.param) as one:

@@ -11,7 +11,7 @@ from tests.xdp.generators import SCENARIOS
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
-PART = 1_000
+PART = 600
 """frames a scenario; `python -m tests.vm --kernel NAME -- .venv/bin/python -m tests.xdp.fuzz --seconds 300` makes more of them"""
 
 

@@ -13,14 +13,13 @@ from tests.vm.inside.test_vlans import claim, tagged
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
 WEB1, DB1, ROGUE = CUSTOMERS
-WIRES = pytest.mark.parametrize("wire", [NATIVE, GENERIC], ids=str)
 
 
 def untagged_claim() -> bytes:
     return tagged(na(GATEWAY6), 0x86DD, DB1.lladdr)
 
 
-@WIRES
+@pytest.mark.parametrize("wire", [NATIVE, GENERIC], ids=str)
 def test_a_port_may_be_all_of_an_outer_tag(street: Callable[[Wire], Street], wire: Wire) -> None:
     """Customers' own VLANs within the provider's: the filter knows a port by the outer one."""
     one = street(wire)
@@ -56,9 +55,8 @@ def test_a_trunk_may_be_a_vlan_device_itself(street: Callable[[Wire], Street]) -
     assert one.passed("eth1.100.11", claim(GATEWAY6, WEB1.lladdr, 100, 11, tpid=0x88A8)) == []
 
 
-@WIRES
-def test_layer_3_may_be_on_a_vlan_aware_bridge_above_the_trunk(street: Callable[[Wire], Street], wire: Wire) -> None:
-    one = street(wire)
+def test_layer_3_may_be_on_a_vlan_aware_bridge_above_the_trunk(street: Callable[[Wire], Street]) -> None:
+    one = street(NATIVE)
     one.router.ip("link add br0 type bridge vlan_filtering 1 vlan_default_pvid 0", "link set eth1 master br0", "link set br0 up")
     for customer in (WEB1, DB1):
         vlan_id = str(vlan_of(customer))
@@ -70,7 +68,7 @@ def test_layer_3_may_be_on_a_vlan_aware_bridge_above_the_trunk(street: Callable[
         one.plug_in(customer)
     one.wait("the ports", lambda: one.settled(WEB1, DB1))
     one.wait("web1 and db1", lambda: one.reaches_all(WEB1, DB1))
-    assert one.xdp_shown() == wire.shown
+    assert one.xdp_shown() == NATIVE.shown
     assert one.passed("eth1", claim(GATEWAY6, WEB1.lladdr, 11), claim(WEB1.link_local, DB1.lladdr, 12)) == []
     one.router.ip("link set eth1 down")  # the bridge stays up
     one.wait("the ports to go", one.settled)
@@ -94,7 +92,7 @@ def failure(one: Street) -> str:
     return str(told)
 
 
-def test_a_frame_whose_tag_is_hidden_in_metadata_passes_as_no_vlans(street: Callable[[Wire], Street]) -> None:
+def test_a_frame_whose_tag_is_hidden_in_metadata_is_no_ports(street: Callable[[Wire], Street]) -> None:
     one = street(VETH)
     one.add_vlans()
     one.start([record(customer) for customer in CUSTOMERS])
@@ -114,6 +112,10 @@ def test_a_frame_whose_tag_is_hidden_in_metadata_passes_as_no_vlans(street: Call
     assert one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one)) == []
     one.show_tags(True)
     one.wait("db1 and web1", lambda: one.reaches_all(DB1, WEB1))
+    # For the same reason such a trunk has no port without a tag.
+    one.router.write_inventory([record(WEB1), record(DB1), record(ROGUE, interface="eth1")])
+    one.ask("apply")
+    assert "may hide which of them a frame is for" in failure(one)
 
 
 def test_with_the_source_guard_nothing_passes_whose_tag_is_hidden(street: Callable[[Wire], Street]) -> None:
@@ -129,13 +131,6 @@ def test_with_the_source_guard_nothing_passes_whose_tag_is_hidden(street: Callab
     one.wait("evidence", lambda: "unknown-port" in [each["reason"] for each in one.refused("-")])
     one.show_tags(True)
     one.wait("db1 and web1", lambda: one.reaches_all(DB1, WEB1))
-
-
-def test_where_tags_may_be_hidden_a_trunk_has_no_port_without_a_tag(street: Callable[[Wire], Street]) -> None:
-    one = street(VETH)
-    one.add_vlans()
-    one.start([record(WEB1), record(DB1), record(ROGUE, interface="eth1")])
-    assert "may hide which of them a frame is for" in failure(one)
 
 
 def test_on_a_vlans_own_netdev_it_does_not_matter_where_the_tag_is(street: Callable[[Wire], Street]) -> None:

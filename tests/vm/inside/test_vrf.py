@@ -12,6 +12,7 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 from ipaddress import IPv4Address, IPv6Network
 from typing import Any
 
@@ -106,9 +107,14 @@ class Rented(Network):
         shown = run("ip", "-n", self.router.name, "-6", "route", "show", "table", "all", "fe80::/64")
         assert shown == "", "of fe80::/64 the hosts' own link-locals alone are routed"
 
+    @cached_property
+    def _site(self) -> str:
+        """What a command asks about: the files, which stay as they are."""
+        return load_site(self.router.config).fingerprint()
+
     def asked(self, command: str, **more: object) -> dict[str, Any]:
         """What the agent answers, without starting a program of ours, which takes seconds on an emulated processor."""
-        return ask(self.run_dir / "agent.sock", {"command": command, "site": load_site(self.router.config).fingerprint(), **more})
+        return ask(self.run_dir / "agent.sock", {"command": command, "site": self._site, **more})
 
     def plan(self) -> list[str]:
         """As `l3ctl plan` says it."""

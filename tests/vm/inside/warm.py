@@ -1,5 +1,5 @@
 """Programs of ours without the seconds that Python takes to start on an emulated processor: forked from the process of the tests, which has
-imported all of it. What runs is the same code from the command's first line on; test_netem.py starts everything as a machine would.
+imported all of it. What runs is the same code from the command's first line on.
 """
 
 import os
