@@ -44,11 +44,21 @@ def test_a_script_runs_on_that_kernel_and_its_status_and_words_come_back(bookwor
 
 
 def test_the_verifier_of_that_kernel_takes_the_filter(bookworm: Kernel) -> None:
-    """Each kernel's verifier understands less than the next one's; `make vm` has all of them do the rest."""
+    """Each kernel's verifier understands less than the next one's."""
     said: list[str] = []
     load = "from l3ctl.xdp.program import load_private; [load_private(guard) for guard in (False, True)]; print('taken')"
     status = run(bookworm, f"{sys.executable} -c {shlex.quote(load)}", folder=ROOT, seconds=3 * BOOT, show=said.append)
     assert ("".join(said).strip(), status) == ("taken", 0)
+
+
+def test_the_heart_of_what_is_shown_on_stock_kernels(bookworm: Kernel) -> None:
+    """A real trunk with the filter native on it, and tags that are hidden; `make vm` has all kernels do all of tests/vm/inside."""
+    said: list[str] = []
+    rooms = ["tests/vm/inside/test_vlans.py", "tests/vm/inside/test_shapes.py"]
+    command = [sys.executable, "-m", "pytest", "-q", *rooms, "-k", "native or hidden"]
+    status = run(bookworm, shlex.join(command), folder=ROOT, seconds=5 * BOOT, show=said.append)
+    assert status == 0, "".join(said)
+    assert " 12 passed, " in "".join(said).splitlines()[-1]
 
 
 def test_one_that_does_not_end_is_ended(bookworm: Kernel, tmp_path: Path) -> None:
