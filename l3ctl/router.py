@@ -55,7 +55,6 @@ class Router:
         self._removed: set[Route] = set()
         self._settled: object = None
         self._undisturbed: object = None
-        self._attached: set[int] = set()
         self._passes = 0
         self.replace(ports, settings)
 
@@ -100,14 +99,14 @@ class Router:
         return max((facts.ifindex for facts in self.links.values()), default=0)
 
     def displaced(self) -> bool:
-        """Whether the filter was taken off a netdev since `disturbed` looked last; as long as that can be told at little cost."""
-        return self.filter is not None and len(self._attached) <= _FEW and self.filter.attached() != self._attached
+        """Whether the filter was taken off a netdev since it was seen or put there; as long as that can be told at little cost."""
+        return self.filter is not None and self.filter.how_many() <= _FEW and self.filter.lost()
 
     def disturbed(self) -> set[str]:
         """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off."""
         if self.filter is None:
             return set()
-        self._attached = self.filter.attached()
+        self.filter.take_note()
         now = self.filter.digest(self._highest()), dict(self.links)
         if now == self._undisturbed:
             return set()

@@ -43,6 +43,8 @@ class Filter:
         self._bpffs = bpffs
         self._directory = bpffs / "l3ctl"
         self._xdp_mode = xdp_mode
+        self._held: set[int] = set()
+        """the ifindexes that the program was last seen on, or put on since, less those that we took it off"""
 
     def open(self, source_guard: bool) -> bool:
         """Adopt the pinned filter or load a new one; whether a program was loaded.
@@ -105,6 +107,18 @@ class Filter:
         """The ifindexes whose frames go through our program."""
         with _naming("cannot read the filter's links"):
             return {ifindex for ifindex in self._pinned() if self._facts(ifindex) == (self._program_id, ifindex)}
+
+    def lost(self) -> bool:
+        """Whether the program is not where it was last seen or put. What is lost and put back is known: lost again, it is told again."""
+        return self.attached() != self._held
+
+    def take_note(self) -> None:
+        """Where the program is now is where it was seen."""
+        self._held = self.attached()
+
+    def how_many(self) -> int:
+        """The netdevs that it is known to be on."""
+        return len(self._held)
 
     def read(self, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names."""
@@ -185,6 +199,7 @@ class Filter:
 
     def _release(self, ifindex: int) -> bool:
         """Take the filter off a netdev, and its pin away; whether it was on it."""
+        self._held.discard(ifindex)
         with suppress(FileNotFoundError), closing(Link.open(self._pin(ifindex))) as link:
             attached = link.facts()[1] == ifindex
             link.detach()
@@ -213,12 +228,14 @@ class Filter:
 
     def _attach(self, facts: LinkFacts) -> None:
         if self._renew(facts.ifindex):
+            self._held.add(facts.ifindex)
             return
         self._release(facts.ifindex)  # of a netdev that is gone and whose number came back
         self._await_release(facts.ifindex)
         for flags in self._attach_flags(facts):
             try:
                 Link.attach(self._program, facts.ifindex, flags).pin(self._pin(facts.ifindex))
+                self._held.add(facts.ifindex)
                 return
             except OSError as error:
                 if error.errno in (errno.EBUSY, errno.EEXIST):
