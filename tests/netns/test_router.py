@@ -106,6 +106,19 @@ def test_what_is_damaged_by_hand_is_put_right(bench: Bench, injury: Callable[[Be
     assert bench.attached() == {"p0", "p1"}
 
 
+def test_a_filter_that_is_taken_off_again_before_the_next_comparison_is_missed(bench: Bench) -> None:
+    bench.full_pass()
+    bench.router.disturbed()
+    for _ in range(2):
+        assert not bench.router.displaced()
+        remove_pin(bench)
+        bench.until(bench.router.displaced)
+        for _ in bench.router.look_again_at(bench.router.disturbed()):
+            pass
+    assert not bench.router.displaced()
+    assert bench.router.plan() == []
+
+
 @pytest.mark.parametrize("by", ["events", "full pass"])
 @pytest.mark.parametrize(
     ("down", "up"),
