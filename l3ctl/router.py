@@ -100,7 +100,7 @@ class Router:
 
     def displaced(self) -> bool:
         """Whether the filter was taken off a netdev since it was seen or put there; as long as that can be told at little cost."""
-        return self.filter is not None and self.filter.how_many() <= _FEW and self.filter.lost()
+        return self.filter is not None and self.filter.lost(_FEW)
 
     def disturbed(self) -> set[str]:
         """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off."""

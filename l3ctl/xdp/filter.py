@@ -44,7 +44,7 @@ class Filter:
         self._directory = bpffs / "l3ctl"
         self._xdp_mode = xdp_mode
         self._held: set[int] = set()
-        """the ifindexes that the program was last seen on, or put on since, less those that we took it off"""
+        """the ifindexes where the program was seen last (`take_note`) or put since; those that we took it off are gone"""
 
     def open(self, source_guard: bool) -> bool:
         """Adopt the pinned filter or load a new one; whether a program was loaded.
@@ -108,17 +108,13 @@ class Filter:
         with _naming("cannot read the filter's links"):
             return {ifindex for ifindex in self._pinned() if self._facts(ifindex) == (self._program_id, ifindex)}
 
-    def lost(self) -> bool:
-        """Whether the program is not where it was last seen or put. What is lost and put back is known: lost again, it is told again."""
-        return self.attached() != self._held
+    def lost(self, at_most: int) -> bool:
+        """Whether the program is not where it was last seen or put. Not told of more netdevs than `at_most`, since each is asked."""
+        return len(self._held) <= at_most and self.attached() != self._held
 
     def take_note(self) -> None:
         """Where the program is now is where it was seen."""
         self._held = self.attached()
-
-    def how_many(self) -> int:
-        """The netdevs that it is known to be on."""
-        return len(self._held)
 
     def read(self, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names."""

@@ -61,6 +61,10 @@ class Bench:
     def show(self, *words: str) -> str:
         return self.namespace.run("ip", *words)
 
+    def take_filter_off(self, netdev: str) -> None:
+        """As who removes its pin does."""
+        (self.pins / f"link-{self.router.links[netdev].ifindex}").unlink()
+
     def wished(self) -> set[str]:
         assert self.router.speaker is not None
         return {str(one.prefix) for one in self.router.speaker.wanted()}
