@@ -105,6 +105,10 @@ def test_a_frame_whose_tag_is_hidden_in_metadata_is_no_ports(street: Callable[[W
     one.wait("evidence", lambda: bool(one.refused("-")))
     assert {(each["reason"], each["vlan_id"]) for each in one.refused("-")} == {("unknown-port", None)}
     assert one.settled(*CUSTOMERS)
+    # A tag of web1's inside the hidden one of db1's makes it no frame of web1's: the kernel goes by the hidden one.
+    within = tagged(b"x" * 60, 0x88B6, DB1.lladdr, 11)
+    assert len(one.passed("eth1.11", within)) == 1
+    assert one.passed("eth1.11", within, sender=hidden_claim(one)) == []
     # Audit counts and passes: then the same frame arrives, which shows as well that the tag was hidden and the kernel knew it.
     one.reload("mode: audit")
     assert len(one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one))) == 1
