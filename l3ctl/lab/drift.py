@@ -35,6 +35,11 @@ class Patient:
         guarded = facts is not None and program_on(facts.ifindex) != 0
         return found.addresses, found.neighbours, found.routes, guarded
 
+    def _differs(self, port: Port) -> str:
+        """What of a port is not as before, and what it is now."""
+        pairs = zip(("addresses", "neighbours", "routes", "guarded"), self._healthy[port.name], self._looks(port), strict=True)
+        return "; ".join(f"{what} {now} and not {was}" for what, was, now in pairs if now != was) or "healed meanwhile"
+
     def is_healthy(self, port: Port) -> bool:
         """Whether all of a port reads as before, and the filter is on it."""
         return self._looks(port) == self._healthy[port.name]
@@ -54,7 +59,7 @@ class Patient:
         began = time.monotonic()
         while not self.is_healthy(port):
             if time.monotonic() > began + PATIENCE:
-                raise LabFailed(f"{port.name} has not healed of '{injury.__name__}' in {PATIENCE:g} s")
+                raise LabFailed(f"{port.name} has not healed of '{injury.__name__}' in {PATIENCE:g} s", self._differs(port))
             time.sleep(_POLL)
         return time.monotonic() - began
 
