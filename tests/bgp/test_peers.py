@@ -191,4 +191,4 @@ def test_the_examples_have_a_limit(cable: Cable, daemon: type[Daemon], question:
     agent.until(routers.peer.established)
     agent.speaker.want("mad", frozenset().union(*map(routers.numbered, range(1, 20))))
     agent.until(lambda: re.search(answer, routers.peer.ask(*question)) is not None)
-    agent.until(lambda: len(routers.peer.routes()) == kept)
+    agent.until(lambda: len(routers.peer.routes()) == kept, told=lambda: f"{routers.peer.routes()} {routers.peer.ask(*question)}")

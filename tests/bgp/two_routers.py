@@ -57,10 +57,10 @@ class Agent:
         self.speaker = Speaker(socket_path, bgp, self.selector, lambda command, _: self.asked.append(str(command)))
         self.speaker.open()
 
-    def until(self, done: Callable[[], bool], within: float = 30) -> None:
+    def until(self, done: Callable[[], bool], within: float = 30, told: Callable[[], object] = str) -> None:
         deadline = time.monotonic() + within
         while not done():
-            assert time.monotonic() < deadline, f"not within {within} s; status {self.speaker.status()}"
+            assert time.monotonic() < deadline, f"not within {within} s; status {self.speaker.status()}; {told()}"
             for key, _ in self.selector.select(0.02):
                 key.data()
             self.speaker.tick(time.monotonic())
