@@ -156,12 +156,15 @@ link() { # MACHINE ethN up|down
 }
 
 down() {
-	local machine
+	local machine pid
 	for machine in "${machines[@]}"; do
 		is_ours "$machine" || continue
-		kill "$(< "$state/$machine.pid")"
+		pid=$(< "$state/$machine.pid")
+		kill "$pid"
 		for _ in {1..50}; do is_ours "$machine" || break; sleep 0.1; done
-		! is_ours "$machine" || kill -KILL "$(< "$state/$machine.pid")"
+		! is_ours "$machine" || kill -KILL "$pid"
+		# QEMU takes its pid file away first, and is gone when its memory is given back.
+		for _ in {1..100}; do [ -e "/proc/$pid" ] || break; sleep 0.1; done
 	done
 	rm -rf "$state"
 }
