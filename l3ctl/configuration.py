@@ -5,8 +5,100 @@ from pathlib import Path
 
 from l3ctl.model import Address, BgpSettings, Settings, XdpMode
 
+STATE_DIR = Path("/var/lib/l3ctl")
+"""unless told otherwise: what has to outlast a reboot"""
 CONFIG_PATH = Path("/etc/l3ctl/l3ctl.yaml")
 """unless told otherwise"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A file, or every file in a folder: YAML, JSON, TOML or CSV, by how its name ends."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSource:
+    """A program that prints JSON."""
+
+    arguments: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"command {self.arguments[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSource:
+    """JSON from a web server. The token, if any, is the file's one word; `ca_file` replaces the system's authorities."""
+
+    url: str
+    token_file: Path | None = None
+    ca_file: Path | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlSource:
+    """A query's rows. `connection` is a libpq connection string without a password; `channel` is what to LISTEN to, or None."""
+
+    connection: str
+    query: str
+    channel: str | None = None
+    password_file: Path | None = None
+
+    def __str__(self) -> str:
+        return "postgresql"
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteSource:
+    """A query's rows."""
+
+    path: Path
+    query: str
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class NetboxSource:
+    """NetBox's interfaces that carry the tag, as ports. `trunk` is the netdev of those that say only a VLAN."""
+
+    url: str
+    token_file: Path
+    tag: str = "l3ctl"
+    trunk: str | None = None
+    ca_file: Path | None = None
+
+    def __str__(self) -> str:
+        return self.url
+
+
+SourceSettings = FileSource | CommandSource | HttpSource | PostgresqlSource | SqliteSource | NetboxSource
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Where the ports come from, and how much is taken on trust."""
+
+    source: SourceSettings
+    interval: int = 60
+    """seconds between two readings of everything; what a source tells by itself does not wait for it"""
+    timeout: int = 30
+    """seconds a reading may take"""
+    watch: bool = True
+    """follow the source; else it is read at the start, on SIGHUP and by `l3ctl apply`"""
+    strict: bool = False
+    """one bad record refuses all of a reading"""
+    max_shrink: int = 10
+    """percent of the ports that may go within an hour without somebody's word"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +106,9 @@ class Configuration:
     """What l3ctl.yaml says, read and found good."""
 
     router: str
-    inventory_file: Path
+    inventory: Inventory
     run_dir: Path
+    state_dir: Path
     full_pass: int
     """seconds between full comparisons"""
     xdp_mode: XdpMode
@@ -51,6 +144,11 @@ class Configuration:
     def drain_mark(self) -> Path:
         """There while the router is drained, so that an agent that comes back announces nothing either."""
         return self.run_dir / "drained"
+
+    @property
+    def inventory_copy(self) -> Path:
+        """The last good inventory, and what it was before."""
+        return self.state_dir / f"{self.router}.inventory"
 
     @property
     def sysctl_memory(self) -> Path:

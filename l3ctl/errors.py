@@ -57,6 +57,10 @@ class MissingRequirement(L3ctlError):
     """The machine lacks something l3ctl needs: root, a kernel feature, a program, a mounted bpffs."""
 
 
+class SourceFailed(L3ctlError):
+    """The inventory's source cannot be reached, does not answer in time, or answers with no inventory. What stood stands."""
+
+
 class AlreadyRunning(L3ctlError):
     """Another agent holds this router's lock."""
 

@@ -56,7 +56,7 @@ def load_site(path: Path) -> Site:
 
     read = load_config(path)
     config = read.configuration()
-    ports = load_inventory(config.inventory_file, config.router, config.gateways, read.session_addresses)
+    ports = load_inventory(config.inventory, config.router, config.gateways, read.session_addresses)
     if problems := [*_contradictions(path, config.settings, ports)]:
         raise BadInput(problems)
     return Site(path, config, ports)

@@ -18,12 +18,12 @@ def command(config_path: Path, as_json_text: bool) -> None:
     hosts = [host for port in ports for host in port.hosts]
     prefixes = sum(len(host.prefixes()) for host in hosts)
     if as_json_text:
-        told = {"config": str(config_path), "inventory": str(config.inventory_file), "router": config.router}
+        told = {"config": str(config_path), "inventory": str(config.inventory.source), "router": config.router}
         print_json({**told, "ports": len(ports), "hosts": len(hosts), "prefixes": prefixes})
     else:
         amounts = (
             f"{counted(len(ports), 'port')} of router {config.router}, {counted(len(hosts), 'host')}, {counted(prefixes, 'prefix', 'es')}"
         )
-        click.echo(f"{config.inventory_file}: {amounts}: good")
+        click.echo(f"{config.inventory.source}: {amounts}: good")
     if not ports:
         click.echo(f"note: no record is for router {config.router}: nothing would be installed here, and what is would go", err=True)

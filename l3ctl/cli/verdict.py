@@ -59,7 +59,7 @@ def _policy(config_path: Path, port_name: str) -> PortPolicy:
     port = next((port for port in site.ports if port.name == port_name), None)
     if port is None:
         known = ", ".join(port.name for port in site.ports[:10]) or "none"
-        raise BadInput([Problem(str(config.inventory_file), f"no port '{port_name}' of router {config.router}", f"it has: {known}")])
+        raise BadInput([Problem(str(config.inventory.source), f"no port '{port_name}' of router {config.router}", f"it has: {known}")])
     with Kernel() as kernel:
         facts = kernel.link(port.interface)
     return port_policy(port, facts.lladdr if facts else ROUTER_LLADDR, config.settings)

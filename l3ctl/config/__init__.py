@@ -9,12 +9,12 @@ from pydantic import PlainValidator, StrictBool, model_validator
 
 from l3ctl import model
 from l3ctl.config.bgp import Bgp
-from l3ctl.configuration import Configuration
+from l3ctl.config.inventory import InventoryRecord
+from l3ctl.configuration import STATE_DIR, Configuration
 from l3ctl.reading.document import read_document
 from l3ctl.reading.fields import (
     LINK_LOCAL,
     AnyPrefix,
-    FilePath,
     InterfaceName,
     Ipv4Prefix,
     Ipv4Unicast,
@@ -38,19 +38,17 @@ class PassOrDrop(StrEnum):
     DROP = "drop"
 
 
-def _run_dir(value: object) -> Path:
+def _folder(value: object) -> Path:
     if not isinstance(value, str) or not value.startswith("/") or not value.isprintable() or not value.strip("/"):
         raise must("be an absolute path of a folder")
-    path = Path(value)
+    return Path(value)
+
+
+def _run_dir(value: object) -> Path:
+    path = _folder(value)
     if len(bytes(path / "agent.sock")) > SOCKET_PATH_LIMIT:
         raise must(f"leave room for a socket's name in {SOCKET_PATH_LIMIT} bytes", "choose a shorter path")
     return path
-
-
-class InventorySource(Strict):
-    """Where the ports come from."""
-
-    file: FilePath
 
 
 class Gateway(Strict):
@@ -99,13 +97,14 @@ class Config(Strict):
     """All of l3ctl.yaml."""
 
     router: Name
-    inventory: InventorySource
+    inventory: InventoryRecord
     gateway: Gateway = Gateway()
     guard: Guard = Guard()
     bgp: Bgp | None = None
     uplinks: tuple[Uplink, ...] = ()
     blackhole: tuple[AnyPrefix, ...] = ()
     run_dir: Annotated[Path, PlainValidator(_run_dir)] = Path("/run/l3ctl")
+    state_dir: Annotated[Path, PlainValidator(_folder)] = STATE_DIR
     full_pass: Annotated[int, whole_number(1, 86400)] = 60
     """seconds between full comparisons"""
 
@@ -151,8 +150,9 @@ class Config(Strict):
         """All of it, in plain types: what everybody but the reader of this file works with."""
         return Configuration(
             router=self.router,
-            inventory_file=self.inventory.file,
+            inventory=self.inventory.settings(),
             run_dir=self.run_dir,
+            state_dir=self.state_dir,
             full_pass=self.full_pass,
             xdp_mode=self.guard.xdp_mode,
             settings=self.settings(),

@@ -7,16 +7,19 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from l3ctl.configuration import FileSource, Inventory
 from l3ctl.errors import BadInput, Problem
 from l3ctl.inventory.checks import Entry, conflicts
-from l3ctl.inventory.file import read_records
 from l3ctl.inventory.schema import PortRecord
+from l3ctl.inventory.sources import open_source
 from l3ctl.model import Address, Port
 from l3ctl.reading.document import in_order
 from l3ctl.reading.validation import problems_of
 
 
-def load_inventory(file: Path, router: str, gateways: Iterable[Address] = (), sessions: Iterable[Address] = ()) -> tuple[Port, ...]:
+def load_inventory(
+    source: Inventory | Path, router: str, gateways: Iterable[Address] = (), sessions: Iterable[Address] = ()
+) -> tuple[Port, ...]:
     """The ports of ``router``, by name; `BadInput` with every problem of the whole file, other routers' records included.
 
     No host may be billed a gateway's address, nor a prefix with an address in it that the router's BGP sessions run between. A prefix
@@ -24,13 +27,13 @@ def load_inventory(file: Path, router: str, gateways: Iterable[Address] = (), se
     out of the checks between records.
     """
     with _collector_paused():
-        return _load(file, router, gateways, sessions)
+        return _load(source if isinstance(source, Inventory) else Inventory(FileSource(source)), router, gateways, sessions)
 
 
-def _load(file: Path, router: str, gateways: Iterable[Address], sessions: Iterable[Address]) -> tuple[Port, ...]:
+def _load(settings: Inventory, router: str, gateways: Iterable[Address], sessions: Iterable[Address]) -> tuple[Port, ...]:
     entries: list[Entry] = []
     problems: list[Problem] = []
-    for source in read_records(file):
+    for source in open_source(settings).read().records:
         try:
             entries.append(Entry(PortRecord.model_validate(source.value), source))
         except ValidationError as error:

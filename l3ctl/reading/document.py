@@ -89,9 +89,10 @@ class Document:
             key_at = None
             if isinstance(value, dict) and isinstance(part, str) and part in value:
                 index = 2 * list(value).index(part)
-                key_at, value, mark = _start(parts[index]), value[part], parts[index + 1]
+                key_at, mark = (_start(parts[index]), parts[index + 1]) if parts else (0, 0)
+                value = value[part]
             elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                value, mark = value[part], parts[part]
+                value, mark = value[part], parts[part] if parts else 0
             else:
                 return
             yield value, mark, key_at, part

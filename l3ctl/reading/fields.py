@@ -167,6 +167,12 @@ def _refuse_special(billed: Address | Prefix, first: int, last: int) -> None:
             raise refused(Fault(f"{kind} {billed} is {why}", "only unicast can be routed to a host"))
 
 
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise must("be text")
+    return value
+
+
 def _user_name(value: object) -> str:
     """What useradd(8) takes."""
     if not isinstance(value, str) or not re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", value):
@@ -242,6 +248,7 @@ def word_or_ipv6(choices: type[Choice]) -> PlainValidator:
 Name = Annotated[str, PlainValidator(_name)]
 InterfaceName = Annotated[str, PlainValidator(_interface)]
 UserName = Annotated[str, PlainValidator(_user_name)]
+Text = Annotated[str, PlainValidator(_text)]
 FilePath = Annotated[Path, PlainValidator(_file)]
 Lladdr = Annotated[str, PlainValidator(_lladdr)]
 UnicastAddress = Annotated[Address, PlainValidator(_address)]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from l3ctl.config import Config, load_config
+from l3ctl.configuration import FileSource
 from l3ctl.errors import BadInput, MissingRequirement
 from l3ctl.model import BgpSettings, Damping, Mode, Neighbour, NextHop, PathAttributes, Peer, Settings, XdpMode
 from l3ctl.site import load_site, load_site_apart
@@ -21,6 +22,8 @@ BGP = """bgp:
     - {address: 2001:db8:ffff::1, remote_as: 65000, local_address: 2001:db8:ffff::2}
 """
 ROOT = Path(__file__).parents[2]
+
+SOURCES = "file, command, http, postgresql, sqlite, netbox"
 
 
 @pytest.fixture(autouse=True)
@@ -96,7 +99,7 @@ def test_every_setting_arrives() -> None:
     ],
 )
 def test_the_inventory_is_found_from_the_configuration(config: str, inventory: str, found: str) -> None:
-    assert str(read(f"router: r1\ninventory: {{file: {inventory}}}\n", config).configuration().inventory_file) == found
+    assert str(read(f"router: r1\ninventory: {{file: {inventory}}}\n", config).configuration().inventory.source) == found
 
 
 def test_peers_and_their_next_hops() -> None:
@@ -131,7 +134,10 @@ def test_peers_and_their_next_hops() -> None:
         ("router: r1\n", ["l3ctl.yaml:1:1: missing key 'inventory'; add it"]),
         ("- router\n", ["l3ctl.yaml:1:1: the file must be a mapping, found a list"]),
         ("router: r1\ninventory: inventory.yaml\n", ["l3ctl.yaml:2:12: 'inventory' must be a mapping, found 'inventory.yaml'"]),
-        ("router: r1\ninventory: {}\n", ["l3ctl.yaml:2:12: missing key 'file' in inventory; add it"]),
+        (
+            "router: r1\ninventory: {}\n",
+            [f"l3ctl.yaml:2:12: 'inventory' names no source; add one of {SOURCES}"],
+        ),
         (
             "router:\ninventory: {file: x}\nbgp:\n",
             [
@@ -315,7 +321,7 @@ def test_the_example_loads() -> None:
     bgp = config.bgp.settings()
     assert bgp is not None
     assert len(bgp.peers) == 3
-    assert config.configuration().inventory_file == ROOT / "configs/inventory.yaml"
+    assert config.configuration().inventory.source == FileSource(ROOT / "configs/inventory.yaml")
 
 
 def test_the_examples_are_the_two_ends_of_one_session() -> None:

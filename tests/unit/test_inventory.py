@@ -293,6 +293,6 @@ def test_any_text_is_loaded_or_refused_with_places(text: str) -> None:
 
 def test_the_example_loads_on_its_routers_and_with_its_configuration() -> None:
     config = load_config(ROOT / "configs/l3ctl.yaml").configuration()
-    names = [port.name for port in load_inventory(config.inventory_file, config.router, config.gateways)]
+    names = [port.name for port in load_inventory(config.inventory, config.router, config.gateways)]
     assert names == ["ci1", "db1", "lab1", "mail1", "rack7", "web1"]
-    assert "web2" in {port.name for port in load_inventory(config.inventory_file, "r2", config.gateways)}
+    assert "web2" in {port.name for port in load_inventory(config.inventory, "r2", config.gateways)}

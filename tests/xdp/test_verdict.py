@@ -39,7 +39,7 @@ def told(*arguments: str) -> list[dict[str, Any]]:
 
 def policy(name: str) -> PortPolicy:
     config = load_config(CONFIG).configuration()
-    ports = {port.name: port for port in load_inventory(config.inventory_file, config.router, config.gateways)}
+    ports = {port.name: port for port in load_inventory(config.inventory, config.router, config.gateways)}
     return port_policy(ports[name], "02:00:00:00:00:01", config.settings)
 
 
