@@ -14,18 +14,21 @@ from typing import Any
 from l3ctl import __version__
 from l3ctl.bgp.lines import Command
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.control import Answer, ControlServer, as_json
-from l3ctl.errors import BadInput, L3ctlError, Problem
-from l3ctl.evidence import Billing
+from l3ctl.configuration import Configuration
+from l3ctl.control import Answer, ControlServer, Later, as_json
+from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, Failures
+from l3ctl.intake import Intake
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lock import Lock
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change
 from l3ctl.next_hops import NextHops
+from l3ctl.reader.parent import Reader
 from l3ctl.router import Made, Router
+from l3ctl.signals import catch
 from l3ctl.silence import Silence
-from l3ctl.site import Site, load_site_apart
+from l3ctl.site import Site
 from l3ctl.status import Apart, status
 from l3ctl.urgent import Waiting, look_at
 from l3ctl.violations import Violations
@@ -33,8 +36,6 @@ from l3ctl.xdp.filter import Filter
 
 TICK = 0.5
 """seconds between two looks at what no event tells: answers overdue, ports to try again, the filter taken off by hand"""
-_SIGNALS_AT_ONCE = 65536
-"""as many as a pipe holds"""
 _FILTER_SHARE = 1000
 """Comparing the filter's maps with what they should hold may take one part in so many of our time: each tick for a few ports, every 40
 seconds for 10,000. Whether the filter is attached is seen each tick."""
@@ -43,8 +44,7 @@ seconds for 10,000. Whether the filter is attached is seen each tick."""
 class Agent:
     """Runs in the network namespace of the thread that makes it."""
 
-    def __init__(self, site: Site, *, take_over: bool = False) -> None:
-        self._site = site
+    def __init__(self, site: Site, reader: Reader, *, take_over: bool = False) -> None:
         config = site.config
         self._started = time.time()
         self._next_pass = self._rested = self._next_comparison = 0.0
@@ -61,17 +61,23 @@ class Agent:
         self._router.take_over = take_over
         self._waiting = Waiting(self._router)
         self._next_hops = NextHops(bgp, self._kernel, self._speaker)
-        self._billing = Billing(site.ports, config.gateways)
         self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
+        self._source_guard = site.source_guard()
+        self._intake = Intake(site, reader, self._selector)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; SIGHUP reads both files again. Everything installed stays as it is at the end."""
         self._lock.acquire()
         try:
-            self._catch_signals()
-            loaded = self._filter.open(self._site.source_guard())
-            event("start" if loaded else "adopt", version=__version__, router=self._site.config.router, ports=len(self._router.ports))
+            caught: dict[int, Callable[[], object]] = {
+                signal.SIGTERM: self._stop,
+                signal.SIGINT: self._stop,
+                signal.SIGHUP: self._intake.reload,
+            }
+            catch(self._selector, caught, lambda: self._stopping)
+            loaded = self._filter.open(self._source_guard)
+            event("start" if loaded else "adopt", version=__version__, router=self._config.router, ports=len(self._router.ports))
             # Watching begins before the first look, so that nothing falls between the two.
             self._events = self._kernel.watch()
             self._selector.register(self._events, selectors.EVENT_READ, self._on_events)
@@ -79,7 +85,8 @@ class Agent:
             self._selector.register(self._violations, selectors.EVENT_READ, self._on_samples)
             if self._speaker is not None:
                 self._speaker.open()
-            self._full_pass()
+            self.full_pass()
+            self._intake.begin(self, self._router, self._filter, self._failures, self._silence)
             self._control.open()
             self._loop()
         finally:
@@ -87,23 +94,11 @@ class Agent:
             if self._speaker is not None:
                 self._speaker.close()
             self._lock.release()
-            event("stop", router=self._site.config.router)
+            event("stop", router=self._config.router)
 
-    def _catch_signals(self) -> None:
-        wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        signal.set_wakeup_fd(wake_write)
-        caught: dict[int, Callable[[], object]] = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop, signal.SIGHUP: self._reload}
-        for signum in caught:
-            signal.signal(signum, lambda *_: None)
-
-        def wake() -> None:
-            # All that have come are one of each, and an end comes first: it must not wait behind a hundred readings of the same files.
-            arrived = set(os.read(wake_read, _SIGNALS_AT_ONCE))
-            for signum in (one for one in caught if one in arrived):
-                if not self._stopping:
-                    caught[signum]()
-
-        self._selector.register(wake_read, selectors.EVENT_READ, wake)
+    @property
+    def _config(self) -> Configuration:
+        return self._intake.config
 
     def _stop(self) -> None:
         self._stopping = True
@@ -124,16 +119,17 @@ class Agent:
     def _tick(self, now: float) -> None:
         if self._speaker is not None:
             self._speaker.tick(now)
-            self._violations.duplicates(self._speaker.duplicates(), self._billing)
+            self._violations.duplicates(self._speaker.duplicates(), self._intake.billing)
+        self._intake.tick(now)
         released = self._silence.released(now)
         if now >= self._next_pass:
-            self._full_pass()
+            self.full_pass()
         else:
-            self._look_again({*self._failures.ports()} | self._disturbed() | released)
+            self.look_again({*self._failures.ports()} | self._disturbed() | released)
         self._tell_violations()
 
     def _on_samples(self) -> None:
-        self._violations.read(self._router.ports, self._billing)
+        self._violations.read(self._router.ports, self._intake.billing)
 
     def _tell_violations(self) -> None:
         try:
@@ -170,25 +166,29 @@ class Agent:
         except L3ctlError as error:
             self._stumble(error)
 
-    def _look_again(self, ports: Collection[str]) -> None:
+    def look_again(self, ports: Collection[str]) -> None:
+        """Compare these and put right what differs."""
         if ports:
             self._account(ports, lambda: self._router.look_again_at(ports))
 
     def _pass_soon(self) -> bool:
         """After an overrun: a full pass at once, unless one has just ended. A storm leaves time for everything else, also in the log."""
         now = time.monotonic()
-        if now >= self._overrun_told + self._site.config.full_pass:
+        if now >= self._overrun_told + self._config.full_pass:
             self._overrun_told = now
             event("overrun", what="netlink")
         self._next_pass = min(self._next_pass, self._rested)
         if due := now >= self._next_pass:
-            self._full_pass()
+            self.full_pass()
         return due
 
-    def _full_pass(self, *, asked: bool = False) -> list[Change]:
-        """`asked`: somebody waits for the changes; else they are told one by one, and forgotten."""
+    def full_pass(self, *, asked: bool = False) -> list[Change]:
+        """Compare everything and put right what differs.
+
+        `asked`: somebody waits for the changes; else they are told one by one, and forgotten.
+        """
         began = time.monotonic()
-        self._next_pass = began + self._site.config.full_pass
+        self._next_pass = began + self._config.full_pass
         made = self._account(None, self._put_right, keep=asked)
         now = time.monotonic()
         self._rested = now + max(TICK, now - began)
@@ -230,35 +230,18 @@ class Agent:
         self._next_pass = min(self._next_pass, time.monotonic() + TICK)
         self._failures.broke_off(error)
 
-    def _reload(self) -> list[Change]:
-        """Another configuration and inventory, if they are good ones; else all stays as it was. The changes made."""
-        try:
-            site = load_site_apart(self._site.path)
-            if fixed := self._site.fixed_differences(site):
-                mend = "restart the agent: what is installed stays meanwhile"
-                raise BadInput([Problem(str(site.path), f"a running agent cannot change {' and '.join(fixed)}", mend)])
-            if site.source_guard() != self._site.source_guard():
-                self._filter.open(site.source_guard())
-        except L3ctlError as error:  # also of a filter that does not compile: the one there stays
-            self._failures.read(error)
-            return []
-        self._failures.read()
-        self._site = site
-        self._billing = Billing(site.ports, site.config.gateways)
-        self._router.replace(site.ports, site.config.settings)
-        self._silence.replace()
-        return self._full_pass(asked=True)
-
-    def _answer(self, asked: dict[str, Any]) -> Answer:
+    def _answer(self, asked: dict[str, Any]) -> Answer | Later:
         match asked.get("command"):
             case "status":
                 me: dict[str, object] = {"pid": os.getpid(), "since": self._started, "version": __version__}
                 apart = Apart(self._silence.seconds_left(), self._violations.lasting())
-                return status(self._router, self._failures.as_json(), me, apart)
+                return status(self._router, self._failures.as_json(), me, apart) | {"inventory": as_json(self._intake.report)}
             case "plan":
-                return {"changes": as_json([*self._planned(asked.get("site")), *self._router.unheard()])}
+                return self._intake.plan(asked)
             case "apply":
-                return self._applied(asked.get("site"), take_over=asked.get("take_over") is True)
+                return self._intake.apply(asked)
+            case "confirm":
+                return self._intake.confirm()
             case "drain" | "undrain" | "drained" as verb:
                 return self._drain(verb)
             case "stop":
@@ -271,22 +254,13 @@ class Agent:
             case other:
                 return {"error": f"no command {other!r}"}
 
-    def _applied(self, fingerprint: object, *, take_over: bool) -> Answer:
-        always = self._router.take_over
-        self._router.take_over = always or take_over
-        try:
-            changes = self._full_pass(asked=True) if self._has(fingerprint) else self._reload()
-        finally:
-            self._router.take_over = always
-        return {"changes": as_json(changes), "failed": self._failures.as_json()}
-
     def _drain(self, verb: str) -> Answer:
         """Announce nothing, or again; or only how far that is: what is still to be asked of ExaBGP, and whether it has sent everything."""
         if self._speaker is None:
             return {"error": "it announces nothing, as it was started without 'bgp'; restart it"}
         if verb != "drained":
             self._silence.drain(on=verb == "drain")
-            self._full_pass(asked=True)
+            self.full_pass(asked=True)
         told = self._speaker.status()
         sent = self._speaker.sent() and not self._router.present.wishes
         return {
@@ -296,22 +270,6 @@ class Agent:
             "sent": sent,
             "without_session": self._speaker.without_session(),
         }
-
-    def _has(self, fingerprint: object) -> bool:
-        """Whether what the asker has read is what we work by; then nothing is wrong with it any more, if it was."""
-        same = fingerprint == self._site.fingerprint()
-        if same:
-            self._failures.read()
-        return same
-
-    def _planned(self, fingerprint: object) -> list[Change]:
-        """What differs from what the asker has read, which may be newer than what we have."""
-        if self._has(fingerprint):
-            return self._router.plan()
-        site = load_site_apart(self._site.path)
-        if fingerprint != site.fingerprint():
-            raise BadInput([Problem(str(site.path), "the running agent reads this file, which says otherwise", "ask with --config")])
-        return self._router.preview(site.ports, site.config.settings)
 
     def _tell_answer(self, command: Command, accepted: bool) -> None:
         if accepted:

@@ -1,12 +1,13 @@
 """What l3ctl.yaml says, as plain values, and the paths that follow from it. No I/O, standard library only."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from l3ctl.model import Address, BgpSettings, Settings, XdpMode
 
-STATE_DIR = Path("/var/lib/l3ctl")
-"""unless told otherwise: what has to outlast a reboot"""
+RUN_DIR, STATE_DIR = Path("/run/l3ctl"), Path("/var/lib/l3ctl")
+"""unless told otherwise: what ends with the machine, and what has to outlast a reboot"""
 CONFIG_PATH = Path("/etc/l3ctl/l3ctl.yaml")
 """unless told otherwise"""
 
@@ -17,6 +18,10 @@ class FileSource:
 
     path: Path
 
+    def origin(self) -> str:
+        """What makes it this source, and no other."""
+        return str(self.path.absolute())
+
     def __str__(self) -> str:
         return str(self.path)
 
@@ -26,6 +31,10 @@ class CommandSource:
     """A program that prints JSON."""
 
     arguments: tuple[str, ...]
+
+    def origin(self) -> str:
+        """What makes it this source, and no other."""
+        return " ".join(self.arguments)
 
     def __str__(self) -> str:
         return f"command {self.arguments[0]}"
@@ -38,6 +47,10 @@ class HttpSource:
     url: str
     token_file: Path | None = None
     ca_file: Path | None = None
+
+    def origin(self) -> str:
+        """What makes it this source, and no other."""
+        return self.url
 
     def __str__(self) -> str:
         return self.url
@@ -52,6 +65,10 @@ class PostgresqlSource:
     channel: str | None = None
     password_file: Path | None = None
 
+    def origin(self) -> str:
+        """What makes it this source, and no other."""
+        return self.connection
+
     def __str__(self) -> str:
         return "postgresql"
 
@@ -62,6 +79,10 @@ class SqliteSource:
 
     path: Path
     query: str
+
+    def origin(self) -> str:
+        """What makes it this source, and no other."""
+        return str(self.path.absolute())
 
     def __str__(self) -> str:
         return str(self.path)
@@ -76,6 +97,10 @@ class NetboxSource:
     tag: str = "l3ctl"
     trunk: str | None = None
     ca_file: Path | None = None
+
+    def origin(self) -> str:
+        """What makes it this source, and no other."""
+        return self.url
 
     def __str__(self) -> str:
         return self.url
@@ -121,6 +146,14 @@ class Configuration:
         return (*self.settings.gateway_ipv6, *self.settings.gateway_ipv4)
 
     @property
+    def upstream(self) -> tuple[Address, ...]:
+        """Every address that is needed to reach upstream, by BGP or as a neighbour: none may be routed to a host."""
+        peers = self.bgp.peers if self.bgp is not None else ()
+        addresses = [address for peer in peers for address in (peer.address, peer.local_address)]
+        addresses += (uplink.address for uplink in self.settings.uplinks)
+        return tuple(address for address in dict.fromkeys(addresses) if not address.is_link_local)
+
+    @property
     def bpffs(self) -> Path:
         """Where the filter's pins live."""
         return self.run_dir / "bpf"
@@ -147,8 +180,9 @@ class Configuration:
 
     @property
     def inventory_copy(self) -> Path:
-        """The last good inventory, and what it was before."""
-        return self.state_dir / f"{self.router}.inventory"
+        """The last good inventory, and what it was before. Another source has another one: that its ports go says nothing of these."""
+        origin = hashlib.sha256(self.inventory.source.origin().encode()).hexdigest()[:8]
+        return self.state_dir / f"{self.router}-{origin}.inventory"
 
     @property
     def sysctl_memory(self) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from l3ctl.errors import AgentRefused, AgentUnreachable, L3ctlError, MissingRequirement
+from l3ctl.errors import AgentRefused, AgentUnreachable, BadInput, L3ctlError, MissingRequirement, Problem
 from l3ctl.model import Change
 
 Answer = dict[str, Any]
@@ -43,13 +43,37 @@ def as_json(value: object) -> object:
     return str(value)
 
 
+class Later:
+    """An answer that is still to come."""
+
+    def __init__(self) -> None:
+        self._answer: Answer | None = None
+        self._waits: Callable[[Answer], None] | None = None
+
+    def give(self, answer: Answer) -> None:
+        """Here it is."""
+        if self._waits is not None:
+            self._waits(answer)
+        self._answer = answer
+
+    def fail(self, error: L3ctlError) -> None:
+        """It is an error."""
+        self.give(_as_error(error))
+
+    def when_given(self, waits: Callable[[Answer], None]) -> None:
+        """Call this with the answer."""
+        self._waits = waits
+        if self._answer is not None:
+            waits(self._answer)
+
+
 class ControlServer:
     """Listens at `path` and answers with what `handler` returns. Only root and our own user are heard.
 
     Nobody is waited for: a question is collected and an answer sent as far as they go, whenever the selector says so.
     """
 
-    def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Callable[[dict[str, Any]], Answer]) -> None:
+    def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Callable[[dict[str, Any]], Answer | Later]) -> None:
         self._path, self._selector, self._handler = path, selector, handler
         self._clients: dict[socket.socket, bytearray] = {}
         """the oldest first, each with its question so far or with what is left of its answer"""
@@ -113,13 +137,26 @@ class ControlServer:
         question += chunk
         line, newline, _ = question.partition(b"\n")
         if newline or len(question) > _LONGEST_QUESTION:
-            self._clients[client] = bytearray(json.dumps(self._answer(bytes(line))).encode() + b"\n")
-            self._selector.modify(client, selectors.EVENT_WRITE, lambda: self._write(client))
-            self._write(client)
+            answer = self._answer(bytes(line))
+            if isinstance(answer, Later):
+                self._selector.modify(client, selectors.EVENT_READ, lambda: self._wait(client))
+                answer.when_given(lambda given: self._send(client, given))
+            else:
+                self._send(client, answer)
         elif not chunk:
             self._drop(client)
 
-    def _answer(self, line: bytes) -> Answer:
+    def _wait(self, client: socket.socket) -> None:
+        """Its answer is not there yet, and there is nothing more to ask: it has gone."""
+        self._drop(client)
+
+    def _send(self, client: socket.socket, answer: Answer) -> None:
+        if client in self._clients:
+            self._clients[client] = bytearray(json.dumps(answer).encode() + b"\n")
+            self._selector.modify(client, selectors.EVENT_WRITE, lambda: self._write(client))
+            self._write(client)
+
+    def _answer(self, line: bytes) -> Answer | Later:
         if len(line) > _LONGEST_QUESTION:
             return {"error": f"a question has at most {_LONGEST_QUESTION} bytes"}
         try:
@@ -131,7 +168,7 @@ class ControlServer:
         try:
             return self._handler(asked)
         except L3ctlError as error:
-            return {"error": "; ".join(error.lines())}
+            return _as_error(error)
 
     def _write(self, client: socket.socket) -> None:
         answer = self._clients[client]
@@ -145,14 +182,25 @@ class ControlServer:
             self._drop(client)
 
 
-def ask(path: Path, question: dict[str, object]) -> Answer:
-    """Ask the agent. Raises `AgentUnreachable` when none is there or none answers, `AgentRefused` when it answers with an error."""
+def _as_error(error: L3ctlError) -> Answer:
+    problems = [[one.place, one.what, one.mend] for one in error.problems] if isinstance(error, BadInput) else []
+    return {"error": "; ".join(error.lines()), "problems": problems}
+
+
+def ask(path: Path, question: dict[str, object], timeout: float = _TIMEOUT) -> Answer:
+    """Ask the agent, which has ``timeout`` seconds.
+
+    Raises:
+        AgentUnreachable: none is there, or none answers.
+        AgentRefused: it answers with an error.
+        BadInput: it answers that what it has read is no good.
+    """
     try:
         with socket.socket(socket.AF_UNIX) as agent:
             # Not settimeout() yet: with it, connect() fails at once where others wait already, as if no agent were there.
             agent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(_TIMEOUT), 0))
             agent.connect(str(path))
-            agent.settimeout(_TIMEOUT)
+            agent.settimeout(timeout)
             agent.sendall(json.dumps(question).encode() + b"\n")
             line = agent.makefile("rb").readline()
     except OSError as error:
@@ -163,6 +211,8 @@ def ask(path: Path, question: dict[str, object]) -> Answer:
         raise AgentUnreachable(f"the agent at {path} broke off", "its log says why") from error
     if not isinstance(answer, dict):
         raise AgentUnreachable(f"what answers at {path} is not an agent", "start `l3ctl agent`")
+    if answer.get("problems"):
+        raise BadInput(Problem(*map(str, one)) for one in answer["problems"])
     if "error" in answer:
         raise AgentRefused(f"the agent refuses: {answer['error']}")
     return answer

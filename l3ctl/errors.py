@@ -61,6 +61,14 @@ class SourceFailed(L3ctlError):
     """The inventory's source cannot be reached, does not answer in time, or answers with no inventory. What stood stands."""
 
 
+class CopyFailed(L3ctlError):
+    """The last good copy of the inventory cannot be read or written. What stands in memory is not touched by that."""
+
+
+class Refused(L3ctlError):
+    """What the inventory's source says is not carried out before somebody confirms it: it would take away more than is believed unasked."""
+
+
 class AlreadyRunning(L3ctlError):
     """Another agent holds this router's lock."""
 

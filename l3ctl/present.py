@@ -35,6 +35,14 @@ class Present:
         self.beside = frozenset({ORPHAN + uplink.interface for uplink in settings.uplinks} | ({ORPHAN} if settings.blackholes else set()))
         """names of what is wanted and is no port's"""
 
+    def change(self, before: Iterable[Port], after: Iterable[Port]) -> set[str]:
+        """Some ports are others now: under which names what may be left on their netdevs stands."""
+        netdevs = {port.interface for port in before}
+        for netdev in netdevs:
+            self._port_at.pop(netdev, None)
+        self._port_at |= {port.interface: port.name for port in after}
+        return {ORPHAN + netdev for netdev in netdevs if netdev not in self._port_at}
+
     def each(self, links: Mapping[str, LinkFacts], seen: Look, *, whole: bool = True) -> Iterator[dict[str, PortState]]:
         """What is, of everything in turn, some ports at a time: all at once it would fill the memory of a small router. Renews `foreign`.
 

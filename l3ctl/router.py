@@ -25,6 +25,7 @@ from l3ctl.model import (
     Settings,
     Verb,
 )
+from l3ctl.netdevs import Netdevs
 from l3ctl.present import AT_ONCE, ORPHAN, Present
 from l3ctl.xdp.filter import Filter
 
@@ -64,13 +65,15 @@ class Router:
         self._settled = self._undisturbed = None
         self.ports = {port.name: port for port in ports}
         self.present.replace(self.ports, settings)
-        by_netdev: dict[str, list[str]] = {}
-        for port in self.ports.values():
-            for netdev in {port.interface, port.guard}:
-                by_netdev.setdefault(netdev, []).append(port.name)
-        for name in self.present.beside - {ORPHAN}:
-            by_netdev.setdefault(name.removeprefix(ORPHAN), []).append(name)
-        self._ports_by_netdev = {netdev: tuple(names) for netdev, names in by_netdev.items()}
+        self._netdevs = Netdevs(self.ports.values(), (name for name in self.present.beside if name != ORPHAN))
+
+    def change(self, ports: Collection[Port], gone: Collection[str]) -> set[str]:
+        """Take some ports that are new or otherwise, and let some go. To be looked at again: these, and what they leave where they were."""
+        self._settled = self._undisturbed = None
+        before = [self.ports.pop(name) for name in (*gone, *(port.name for port in ports)) if name in self.ports]
+        self.ports |= {port.name: port for port in ports}
+        self._netdevs.change(before, ports)
+        return {port.name for port in (*before, *ports)} | self.present.change(before, ports)
 
     def concerned(self, ifindexes: Collection[int], links_changed: Mapping[int, LinkFacts | None]) -> set[str]:
         """The ports to look at again after events at these ifindexes; the links that changed are among them.
@@ -78,7 +81,7 @@ class Router:
         A port is concerned by the name its netdev had, too; a netdev that was renamed to what no port is on, as what may be left there.
         """
         names = {facts.ifindex: facts.name for facts in self.links.values() if facts.ifindex in ifindexes}
-        ports = self._ports_on(names.values())
+        ports = self._netdevs.ports_on(names.values())
         for ifindex in links_changed:
             self.links.pop(names.get(ifindex, ""), None)
         for ifindex, told in links_changed.items():
@@ -86,14 +89,11 @@ class Router:
             if facts is None:
                 continue
             self.links[facts.name] = facts
-            here = self._ports_on([facts.name])
+            here = self._netdevs.ports_on([facts.name])
             if not here and names.get(ifindex, facts.name) != facts.name:
                 here = {ORPHAN + facts.name}
             ports |= here
         return ports
-
-    def _ports_on(self, netdevs: Iterable[str]) -> set[str]:
-        return set().union(*(self._ports_by_netdev.get(netdev, ()) for netdev in netdevs))
 
     def _highest(self) -> int:
         return max((facts.ifindex for facts in self.links.values()), default=0)

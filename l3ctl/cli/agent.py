@@ -7,8 +7,9 @@ import click
 from l3ctl import log
 from l3ctl.agent import Agent
 from l3ctl.cli.options import with_config, with_take_over
+from l3ctl.reader.parent import Reader
 from l3ctl.release import release
-from l3ctl.site import load_configuration, load_site_apart
+from l3ctl.site import load_configuration
 
 
 @click.command("agent")
@@ -27,7 +28,13 @@ def command(config_path: Path, take_over: bool, releases: bool) -> int:
         for line in left:
             click.echo(f"l3ctl: {line}", err=True)
         return 1 if left else 0
-    site = load_site_apart(config_path)
     log.configure()
-    Agent(site, take_over=take_over).run()
+    reader = Reader(config_path)
+    reader.open()
+    try:
+        told = reader.first()
+        assert told.site is not None
+        Agent(told.site, reader, take_over=take_over).run()
+    finally:
+        reader.close()
     return 0

@@ -5,11 +5,10 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json, with_take_over
-from l3ctl.cli.reach import agent_answer, lone_router, print_changes
+from l3ctl.cli.reach import agent_reads, lone_router, print_changes, print_report
 from l3ctl.control import Answer, as_json
 from l3ctl.lock import Lock
-from l3ctl.router import Router
-from l3ctl.site import load_site
+from l3ctl.site import load_configuration
 
 
 @click.command("apply")
@@ -21,28 +20,34 @@ def command(config_path: Path, take_over: bool, as_json_text: bool) -> int:
 
     Without an agent, neighbours, routes and the filter are put in place; announcements are the agent's alone.
     """
-    site = load_site(config_path)
-    answer = agent_answer(site.config, "apply", site=site.fingerprint(), take_over=take_over)
+    config = load_configuration(config_path)
+    answer = agent_reads(config_path, config, "apply", take_over=take_over)
     if answer is None:
-        lock = Lock(site.config.lock_file)
-        lock.acquire()
-        try:
-            answer = _apply(lone_router(site, load=True), take_over)
-        finally:
-            lock.release()
+        answer = _apply(config_path, take_over)
     if as_json_text:
         print_json(answer)
     else:
         done = "nothing could be done" if answer["failed"] else "in sync, nothing to do"
-        print_changes(answer["changes"], f"{counted(len(site.ports), 'port')}: {done}")
+        print_changes(answer["changes"], f"{counted(answer['ports'], 'port')}: {done}")
         for failure in answer["failed"]:
             reason = failure["reason"].removeprefix(f"port {failure['port']}: ")
             click.echo(f"l3ctl: port {failure['port']}: cannot {failure['change']}: {reason}", err=True)
-    return 1 if answer["failed"] else 0
+    bad = print_report(answer["inventory"])
+    return 1 if answer["failed"] else 2 if bad else 0
 
 
-def _apply(router: Router, take_over: bool) -> Answer:
-    router.take_over = take_over
-    changes, failed = router.full_pass()
+def _apply(config_path: Path, take_over: bool) -> Answer:
+    from l3ctl.followed import read_once
+
+    followed, site = read_once(config_path)
+    lock = Lock(site.config.lock_file)
+    lock.acquire()
+    try:
+        router = lone_router(site, load=True)
+        router.take_over = take_over
+        changes, failed = router.full_pass()
+        followed.taken()
+    finally:
+        lock.release()
     told = [{"port": one.change.port, "change": str(one.change), "reason": one.reason} for one in failed]
-    return {"changes": as_json(changes), "failed": told}
+    return {"changes": as_json(changes), "failed": told, "ports": len(site.ports), "inventory": as_json(followed.report())}

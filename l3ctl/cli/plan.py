@@ -1,16 +1,13 @@
 """`l3ctl plan`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
-from l3ctl.cli.reach import agent_answer, lone_router, print_changes
+from l3ctl.cli.reach import agent_reads, lone_router, print_changes, print_report
 from l3ctl.control import as_json
-from l3ctl.kernel.tables import Kernel
-from l3ctl.model import Port
-from l3ctl.site import load_site
+from l3ctl.site import load_configuration, waiting
 
 
 @click.command("plan")
@@ -19,27 +16,28 @@ from l3ctl.site import load_site
 def command(config_path: Path, as_json_text: bool) -> int:
     """Say what differs between the inventory and this router, and change nothing. Exit code 3 when something does.
 
-    A port whose netdev does not exist (yet) is no difference: nothing can be done for it. It is named in a note.
+    A port whose netdev does not exist (yet) is no difference: nothing can be done for it. It is named in a note. A bad record is named on
+    stderr, with exit code 2; the plan is what would be done all the same.
     """
-    site = load_site(config_path)
-    notes = _missing_netdevs(site.ports)
-    waiting = len(notes)
-    answer = agent_answer(site.config, "plan", site=site.fingerprint())
+    config = load_configuration(config_path)
+    answer = agent_reads(config_path, config, "plan")
     if answer is None:
-        answer = {"changes": as_json(lone_router(site, load=False).plan())}
-        if site.config.bgp is not None:
+        from l3ctl.followed import read_once
+
+        followed, site = read_once(config_path)
+        router = lone_router(site, load=False)
+        notes = waiting(site.ports, router.kernel.links().keys())
+        if config.bgp is not None:
             notes.append("no agent runs: announcements were not looked at")
+        report = as_json(followed.outlook())
+        answer = {"changes": as_json(router.plan()), "ports": len(site.ports), "notes": notes, "inventory": report}
+        followed.left()
+    notes, waits = answer["notes"], sum("waits for netdev" in note for note in answer["notes"])
     if as_json_text:
-        print_json({**answer, "notes": notes})
+        print_json(answer)
     else:
-        print_changes(answer["changes"], f"{counted(len(site.ports), 'port')}: in sync" + (f", {waiting} waiting" if waiting else ""))
+        print_changes(answer["changes"], f"{counted(answer['ports'], 'port')}: in sync" + (f", {waits} waiting" if waits else ""))
         for note in notes:
             click.echo(f"note: {note}", err=True)
-    return 3 if answer["changes"] else 0
-
-
-def _missing_netdevs(ports: Sequence[Port]) -> list[str]:
-    with Kernel() as kernel:
-        there = kernel.links().keys()
-    missing = {port.name: sorted({port.interface, port.guard} - there) for port in ports}
-    return [f"port {name} waits for netdev {' and '.join(netdevs)}" for name, netdevs in missing.items() if netdevs]
+    bad = print_report(answer["inventory"])
+    return 2 if bad else 3 if answer["changes"] else 0

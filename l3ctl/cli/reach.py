@@ -1,6 +1,7 @@
 """How a command reaches the router: through its agent where one runs, else by looking and changing itself."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,6 +16,9 @@ from l3ctl.router import Router
 from l3ctl.site import Site
 from l3ctl.xdp.filter import Filter
 
+READING = 90.0
+"""seconds that a command waits for the agent beyond the time the source has: 100,000 records are read and compared in a tenth of them"""
+
 
 def agent_answer(config: Configuration, command: str, **more: object) -> Answer | None:
     """What the agent says, or None when none runs. Raises `AgentRefused` where it says no."""
@@ -22,6 +26,32 @@ def agent_answer(config: Configuration, command: str, **more: object) -> Answer 
         return ask(config.agent_socket, {"command": command, **more})
     except AgentUnreachable:
         return None
+
+
+def agent_reads(path: Path, config: Configuration, command: str, **more: object) -> Answer | None:
+    """The same of a command for which it reads the inventory again, which may take long, and has to be the one meant by ``path``."""
+    file = path.stat()
+    question = {"command": command, "config": [file.st_dev, file.st_ino], **more}
+    try:
+        return ask(config.agent_socket, question, config.inventory.timeout + READING)
+    except AgentUnreachable:
+        if config.agent_socket.is_socket():
+            raise
+        return None
+
+
+def print_report(report: dict[str, Any]) -> bool:
+    """What is wrong with the inventory, a line each on stderr; whether anything is."""
+    kept = f"; the last good version of {', '.join(report['kept'])} stands" if report["kept"] else ""
+    for line in (*report["trouble"], *report["quarantined"]):
+        click.echo(f"l3ctl: {line}", err=True)
+    if kept:
+        click.echo(f"note: {kept.removeprefix('; ')}", err=True)
+    if report["held"]:
+        click.echo(f"note: missing, and kept as there are records without a name: {', '.join(report['held'])}", err=True)
+    if report["copy"]:
+        click.echo(f"l3ctl: {report['copy']}", err=True)
+    return bool(report["trouble"] or report["quarantined"] or report["copy"])
 
 
 def lone_router(site: Site, *, load: bool) -> Router:

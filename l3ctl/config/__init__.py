@@ -10,10 +10,9 @@ from pydantic import PlainValidator, StrictBool, model_validator
 from l3ctl import model
 from l3ctl.config.bgp import Bgp
 from l3ctl.config.inventory import InventoryRecord
-from l3ctl.configuration import STATE_DIR, Configuration
+from l3ctl.configuration import RUN_DIR, STATE_DIR, Configuration
 from l3ctl.reading.document import read_document
 from l3ctl.reading.fields import (
-    LINK_LOCAL,
     AnyPrefix,
     InterfaceName,
     Ipv4Prefix,
@@ -103,8 +102,9 @@ class Config(Strict):
     bgp: Bgp | None = None
     uplinks: tuple[Uplink, ...] = ()
     blackhole: tuple[AnyPrefix, ...] = ()
-    run_dir: Annotated[Path, PlainValidator(_run_dir)] = Path("/run/l3ctl")
-    state_dir: Annotated[Path, PlainValidator(_folder)] = STATE_DIR
+    run_dir: Annotated[Path, PlainValidator(_run_dir)] = RUN_DIR
+    state_dir: Annotated[Path, PlainValidator(_folder)] | None = None
+    """None: STATE_DIR, or within run_dir where that is not the usual one, so that two routers on one machine keep apart"""
     full_pass: Annotated[int, whole_number(1, 86400)] = 60
     """seconds between full comparisons"""
 
@@ -132,7 +132,7 @@ class Config(Strict):
             for index, uplink in enumerate(self.uplinks)
             if uplink.address in own
         )
-        needed = {int(address): address for address in (*self.session_addresses, *self.gateway.ipv6, *self.gateway.ipv4)}
+        needed = {int(address): address for address in (*self.configuration().upstream, *self.gateway.ipv6, *self.gateway.ipv4)}
         faults += (
             Fault(
                 f"prefix {prefix} is {needed[int(prefix[0])]}, which this router needs",
@@ -152,20 +152,12 @@ class Config(Strict):
             router=self.router,
             inventory=self.inventory.settings(),
             run_dir=self.run_dir,
-            state_dir=self.state_dir,
+            state_dir=self.state_dir or (STATE_DIR if self.run_dir == RUN_DIR else self.run_dir / "state"),
             full_pass=self.full_pass,
             xdp_mode=self.guard.xdp_mode,
             settings=self.settings(),
             bgp=self.bgp.settings() if self.bgp is not None else None,
         )
-
-    @property
-    def session_addresses(self) -> tuple[model.Address, ...]:
-        """Every address that this router needs to reach upstream, by BGP or as a neighbour: none may be routed to a host."""
-        peers = self.bgp.peers if self.bgp is not None else ()
-        upstream = [address for peer in peers for address in (peer.address, peer.local_address)]
-        upstream += (uplink.address for uplink in self.uplinks)
-        return tuple(address for address in dict.fromkeys(upstream) if address not in LINK_LOCAL)
 
     def settings(self) -> model.Settings:
         """What holds for every port."""

@@ -67,6 +67,10 @@ class Document:
         value, mark = [whole, *((value, mark) for value, mark, _, _ in self._walk(loc))][-1]
         return Document(self.name, value, self.describe(loc), mark)
 
+    def settled(self) -> "Document":
+        """The same without its value: what is left of its places is where it began."""
+        return Document(self.name, None, self.title, _start(self._mark))
+
     def describe(self, loc: Loc) -> str:
         """What people call the thing at ``loc``, innermost first: ``host 2 of port 'web1'``. Empty for the whole."""
         words = [self.title] if self.title else []

@@ -22,3 +22,7 @@ class Fetched(Document):
         steps = list(self._walk(loc))
         value = steps[-1][0] if steps else self.value
         return Fetched(self.name, value, self.describe(loc), base=(*self.base, *loc[: len(steps)]))
+
+    def settled(self) -> Document:
+        """The same without its value."""
+        return Fetched(self.name, None, self.title, base=self.base)

@@ -38,8 +38,13 @@ _NOT_UNICAST = {version: [(int(each[0]), int(each[-1]), why) for each, why in _S
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
+def is_name(value: object) -> bool:
+    """Whether a port can be called that."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None
+
+
 def _name(value: object) -> str:
-    if not isinstance(value, str) or not _NAME.fullmatch(value):
+    if not isinstance(value, str) or not is_name(value):
         raise must("be 1 to 63 letters, digits, or any of . _ : -, and begin with a letter or digit")
     return value
 

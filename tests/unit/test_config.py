@@ -1,8 +1,6 @@
 """The configuration is read strictly, and every fault is told with its place and mend."""
 
-import os
 import re
-import signal
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 
@@ -10,9 +8,9 @@ import pytest
 
 from l3ctl.config import Config, load_config
 from l3ctl.configuration import FileSource
-from l3ctl.errors import BadInput, MissingRequirement
+from l3ctl.errors import BadInput
 from l3ctl.model import BgpSettings, Damping, Mode, Neighbour, NextHop, PathAttributes, Peer, Settings, XdpMode
-from l3ctl.site import load_site, load_site_apart
+from l3ctl.site import load_site
 
 SMALLEST = "router: r1\ninventory: {file: inventory.yaml}\n"
 BGP = """bgp:
@@ -420,41 +418,18 @@ def test_faults_of_uplinks_and_blackholes(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("blackhole: [2001:db8:11::/80]\n", "blackhole: 2001:db8:11::/80 is within 2001:db8:11::/64, billed to web1"),
-        ("blackhole: [2001:db8:11::/64]\n", "blackhole: 2001:db8:11::/64 is within 2001:db8:11::/64, billed to web1"),
-        ("uplinks: [{interface: tap1, address: 'fe80::b1', mac: 0200.0000.00b1}]\n", "uplinks: tap1 is port web1's"),
+        (
+            "blackhole: [2001:db8:11::/80]\n",
+            "1:67: port 'web1' claims 2001:db8:11::/64, and 2001:db8:11::/80 within it is a blackhole or a cover of the router",
+        ),
+        ("blackhole: [2001:db8:11::/64]\n", "1:67: port 'web1' claims 2001:db8:11::/64, and 2001:db8:11::/64 within it is a blackhole"),
+        ("uplinks: [{interface: tap1, address: 'fe80::b1', mac: 0200.0000.00b1}]\n", "1:33: port 'web1' is on tap1, which is an uplink"),
     ],
 )
 def test_what_the_two_files_must_not_say_together(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "l3ctl.yaml").write_text("router: r1\ninventory: {file: inventory.yaml}\n" + text)
     record = '{name: web1, interface: tap1, mac: 5254.000a.000b, ipv6: ["2001:db8:11::/64"]}'
     (tmp_path / "inventory.yaml").write_text(f"ports: [{record}]\n")
-    for load in (load_site, load_site_apart):
-        with pytest.raises(BadInput, match=re.escape(said)) as caught:
-            load(tmp_path / "l3ctl.yaml")
-        assert len(caught.value.lines()) == 1
-
-
-def test_a_site_read_apart_is_the_same(tmp_path: Path) -> None:
-    site = load_site_apart(ROOT / "configs/l3ctl.yaml")
-    assert site == load_site(ROOT / "configs/l3ctl.yaml")
-    assert site.fingerprint() == load_site(ROOT / "configs/l3ctl.yaml").fingerprint()
-    with pytest.raises(BadInput, match=r"nowhere\.yaml"):
-        load_site_apart(tmp_path / "nowhere.yaml")
-
-
-def test_a_reader_that_is_killed_is_an_error_and_no_half_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("l3ctl.site.load_site", lambda _: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(MissingRequirement, match="was ended by signal 9"):
-        load_site_apart(ROOT / "configs/l3ctl.yaml")
-
-
-def test_the_reader_holds_nothing_that_its_parent_had_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lock above all: who takes the place of an agent that was killed meanwhile must get it."""
-    held = (tmp_path / "lock").open("w")
-    monkeypatch.setattr("l3ctl.site.load_site", lambda _: os.listdir("/proc/self/fd"))  # noqa: PTH208
-    found: object = load_site_apart(ROOT / "configs/l3ctl.yaml")
-    assert isinstance(found, list)
-    assert str(held.fileno()) not in found
-    assert len(found) <= 5
-    held.close()
+    with pytest.raises(BadInput, match=re.escape(said)) as caught:
+        load_site(tmp_path / "l3ctl.yaml")
+    assert len(caught.value.lines()) == 1

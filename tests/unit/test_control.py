@@ -187,8 +187,9 @@ def test_a_handler_that_fails_becomes_an_error_for_who_asked_only(serve: Callabl
         return {}
 
     agent = serve(handler)
-    with pytest.raises(AgentRefused, match=r"no answer; wait|is bad; a.yaml:2:1: is bad too"):
+    with pytest.raises(BadInput if isinstance(error, BadInput) else AgentRefused) as caught:
         ask(agent.path, {"command": "status"})
+    assert caught.value.lines()[-1] in {"the agent refuses: no answer; wait", "a.yaml:2:1: is bad too"}
     assert ask(agent.path, {}) == {}
 
 

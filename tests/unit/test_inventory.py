@@ -9,13 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from l3ctl.config import load_config
+from l3ctl.configuration import FileSource, Inventory
 from l3ctl.errors import BadInput
-from l3ctl.inventory import load_inventory
+from l3ctl.inventory import load_inventory, reserved_by
+from l3ctl.inventory.faults import Reserved
 from l3ctl.model import Host, Port
 
 FILE = Path("inventory.yaml")
 ROOT = Path(__file__).parents[2]
-GATEWAYS = [ip_address(text) for text in ("fe80::1", "198.51.100.1", "2001:db8::1")]
+RESERVED = Reserved(gateways=frozenset(ip_address(text) for text in ("fe80::1", "198.51.100.1", "2001:db8::1")))
+SOURCE = Inventory(FileSource(FILE))
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def load(text: str, router: str = "r1") -> tuple[Port, ...]:
     FILE.write_text(text)
-    return load_inventory(FILE, router, GATEWAYS)
+    return load_inventory(SOURCE, router, RESERVED)
 
 
 def lines_of(text: str) -> list[str]:
@@ -280,7 +283,7 @@ TEXTS = st.one_of(
 def test_any_text_is_loaded_or_refused_with_places(text: str) -> None:
     FILE.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        ports = load_inventory(FILE, "r1", GATEWAYS)
+        ports = load_inventory(SOURCE, "r1", RESERVED)
     except BadInput as refused:
         lines = refused.lines()
         assert lines
@@ -293,6 +296,6 @@ def test_any_text_is_loaded_or_refused_with_places(text: str) -> None:
 
 def test_the_example_loads_on_its_routers_and_with_its_configuration() -> None:
     config = load_config(ROOT / "configs/l3ctl.yaml").configuration()
-    names = [port.name for port in load_inventory(config.inventory, config.router, config.gateways)]
+    names = [port.name for port in load_inventory(config.inventory, config.router, reserved_by(config))]
     assert names == ["ci1", "db1", "lab1", "mail1", "rack7", "web1"]
-    assert "web2" in {port.name for port in load_inventory(config.inventory, "r2", config.gateways)}
+    assert "web2" in {port.name for port in load_inventory(config.inventory, "r2", reserved_by(config))}

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from l3ctl.configuration import FileSource, Inventory
 from l3ctl.errors import BadInput
 from l3ctl.inventory import load_inventory
+from l3ctl.inventory.faults import Reserved
 from l3ctl.model import Port
 
 FILE = Path("inventory.yaml")
-GATEWAYS = [ip_address(text) for text in ("fe80::1", "198.51.100.1", "2001:db8::1", "2001:db8:7::")]
+RESERVED = Reserved(gateways=frozenset(ip_address(text) for text in ("fe80::1", "198.51.100.1", "2001:db8::1", "2001:db8:7::")))
+SOURCE = Inventory(FileSource(FILE))
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def load(text: str, router: str = "r1") -> tuple[Port, ...]:
     FILE.write_text(text)
-    return load_inventory(FILE, router, GATEWAYS)
+    return load_inventory(SOURCE, router, RESERVED)
 
 
 def lines_of(text: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from l3ctl.config import load_config
 from l3ctl.desired import port_policy
-from l3ctl.inventory import load_inventory
+from l3ctl.inventory import load_inventory, reserved_by
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.lab.programs import PROGRAM
 from l3ctl.model import PortPolicy
@@ -39,7 +39,7 @@ def told(*arguments: str) -> list[dict[str, Any]]:
 
 def policy(name: str) -> PortPolicy:
     config = load_config(CONFIG).configuration()
-    ports = {port.name: port for port in load_inventory(config.inventory, config.router, config.gateways)}
+    ports = {port.name: port for port in load_inventory(config.inventory, config.router, reserved_by(config))}
     return port_policy(ports[name], "02:00:00:00:00:01", config.settings)
 
 

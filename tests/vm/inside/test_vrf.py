@@ -12,7 +12,6 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
 from ipaddress import IPv4Address, IPv6Network
 from typing import Any
 
@@ -24,7 +23,6 @@ from l3ctl.lab.customers import GATEWAY4, GATEWAY6, Customer, record
 from l3ctl.lab.namespaces import Namespace, run
 from l3ctl.lab.network import Network, as_its_owner_would
 from l3ctl.lab.programs import Router
-from l3ctl.site import load_site
 from tests.vm.inside.street import forget_links, share_pins
 from tests.vm.inside.warm import WarmRouter
 
@@ -107,14 +105,9 @@ class Rented(Network):
         shown = run("ip", "-n", self.router.name, "-6", "route", "show", "table", "all", "fe80::/64")
         assert shown == "", "of fe80::/64 the hosts' own link-locals alone are routed"
 
-    @cached_property
-    def _site(self) -> str:
-        """What a command asks about: the files, which stay as they are."""
-        return load_site(self.router.config).fingerprint()
-
     def asked(self, command: str, **more: object) -> dict[str, Any]:
         """What the agent answers, without starting a program of ours, which takes seconds on an emulated processor."""
-        return ask(self.run_dir / "agent.sock", {"command": command, "site": self._site, **more})
+        return ask(self.run_dir / "agent.sock", {"command": command, **more})
 
     def plan(self) -> list[str]:
         """As `l3ctl plan` says it."""

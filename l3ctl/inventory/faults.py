@@ -1,0 +1,115 @@
+"""What is wrong with records that are good by their own text: among themselves, and by what a router keeps for itself."""
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import TypeVar
+
+from l3ctl.errors import Problem
+from l3ctl.inventory.claims import Claim, Claims, Entry, ipv4_claims, ipv6_claims
+from l3ctl.model import Address, Host, Prefix
+from l3ctl.reading.document import Loc
+
+Thing = TypeVar("Thing", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What a router keeps for itself, and no host there may have.
+
+    `sessions` are the addresses its BGP sessions run between and its uplinks are at, `uplinks` netdevs, `blackholes` what it answers for
+    where no host does.
+    """
+
+    router: str = ""
+    gateways: frozenset[Address] = frozenset()
+    sessions: frozenset[Address] = frozenset()
+    uplinks: frozenset[str] = frozenset()
+    blackholes: tuple[Prefix, ...] = ()
+
+
+def conflicts(entries: Iterable[Entry], reserved: Reserved) -> Iterator[Problem]:
+    """Every breach between records, and between a record and what the router keeps for itself."""
+    claims = Claims()
+    for entry in entries:
+        for problem, _ in claims.collisions(entry):
+            yield problem
+        claims.add(entry)
+        yield from faults(entry, reserved)
+
+
+def faults(entry: Entry, reserved: Reserved) -> Iterator[Problem]:
+    """What is wrong with a record whatever the others say, and could not be told from its own text."""
+    yield from _within_port(entry)
+    yield from _gateways(entry, reserved.gateways)
+    yield from _sessions(entry, reserved.sessions)
+    if entry.router in (None, reserved.router):
+        yield from _on_the_router(entry, reserved)
+
+
+def _within_port(entry: Entry) -> Iterator[Problem]:
+    for address, first, later in _repeats(ipv4_claims(entry)):
+        yield Problem(later.place, f"{later.port} is billed {address} twice, first at {first.place}", "bill it once")
+    for prefix, first, later in _repeats(ipv6_claims(entry)):
+        yield Problem(later.place, f"{later.port} is billed {prefix} twice, first at {first.place}", "bill it once")
+    hosts: Sequence[tuple[Loc, Host]] = list(entry.hosts)
+    if len(hosts) == 1:
+        return
+    same_mac = set()
+    for lladdr, first, later in _repeats((host.lladdr, Claim(entry, (*loc, "mac"))) for loc, host in hosts):
+        same_mac.add(later.loc[:-1])
+        yield Problem(later.place, f"{later.port} has MAC {lladdr} twice, first at {first.place}", "make them one host")
+    others = [(loc, host) for loc, host in hosts if loc not in same_mac]
+    for link_local, first, later in _repeats((host.link_local, Claim(entry, entry.link_local(loc))) for loc, host in others):
+        yield Problem(later.place, f"{later.port} has link-local {link_local} twice, first at {first.place}", "give each host its own")
+
+
+def _gateways(entry: Entry, gateways: frozenset[Address]) -> Iterator[Problem]:
+    for loc, host in entry.hosts:
+        if host.link_local in gateways:
+            yield _is_gateway(Claim(entry, entry.link_local(loc)), host.link_local)
+    for address, claim in ipv4_claims(entry):
+        if address in gateways:
+            yield _is_gateway(claim, address)
+    for prefix, claim in ipv6_claims(entry):
+        if prefix.prefixlen == 128 and prefix.network_address in gateways:
+            yield _is_gateway(claim, prefix.network_address)
+
+
+def _sessions(entry: Entry, sessions: frozenset[Address]) -> Iterator[Problem]:
+    for prefix, claim in _billed(entry) if sessions else ():
+        for own in sorted(one for one in sessions if one.version == prefix.version and one in prefix):
+            what = f"{claim.port} claims {prefix}, and with it {own}, which the router's BGP sessions or uplinks need"
+            yield Problem(claim.place, what, "bill another")
+
+
+def _on_the_router(entry: Entry, reserved: Reserved) -> Iterator[Problem]:
+    """What would be right elsewhere."""
+    for netdev, loc in {entry.port.guard: entry.guarded(), entry.port.interface: entry.attached()}.items():
+        if netdev in reserved.uplinks:
+            what = f"port '{entry.port.name}' is on {netdev}, which is an uplink"
+            yield entry.source.problem(loc, what, "customers and upstream routers want netdevs of their own")
+    for prefix, claim in _billed(entry) if reserved.blackholes else ():
+        for blackhole in reserved.blackholes:
+            if blackhole.version == prefix.version and blackhole.prefixlen >= prefix.prefixlen and blackhole[0] in prefix:
+                what = f"{claim.port} claims {prefix}, and {blackhole} within it is a blackhole or a cover of the router"
+                yield Problem(claim.place, what, "let blackholes and covers be what the hosts' prefixes are within")
+
+
+def _billed(entry: Entry) -> Iterator[tuple[Prefix, Claim]]:
+    for address, claim in ipv4_claims(entry):
+        yield IPv4Network(address), claim
+    yield from ipv6_claims(entry)
+
+
+def _is_gateway(claim: Claim, address: Address) -> Problem:
+    return Problem(claim.place, f"{claim.port} claims {address}, which is a gateway address of the router", "bill another")
+
+
+def _repeats(claims: Iterable[tuple[Thing, Claim]]) -> Iterator[tuple[Thing, Claim, Claim]]:
+    """Each thing claimed again, with who claimed it first."""
+    first: dict[Thing, Claim] = {}
+    for thing, claim in claims:
+        earlier = first.setdefault(thing, claim)
+        if earlier is not claim:
+            yield thing, earlier, claim
