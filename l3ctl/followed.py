@@ -6,6 +6,7 @@ from pathlib import Path
 from l3ctl.configuration import Configuration
 from l3ctl.errors import BadInput, Refused, SourceFailed
 from l3ctl.inventory.following import Following
+from l3ctl.reading.document import Value
 from l3ctl.report import Report
 from l3ctl.site import Site, load_configuration
 
@@ -119,3 +120,57 @@ def read_once(path: Path) -> tuple[FollowedSite, Site]:
     """For a command without an agent: what would be, by the last good copy and the source. The caller takes it or leaves it."""
     followed = FollowedSite(path)
     return followed, followed.reload("apply", asked=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A record that the source says otherwise. ``here``: it is of a port of this router, or was."""
+
+    name: str
+    verb: str
+    place: str
+    was: Value
+    value: Value
+    here: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the source says, against the last good copy."""
+
+    changes: list[Difference]
+    report: Report
+
+
+def compare(path: Path) -> Compared:
+    """Read the source, and change nothing. What is refused is among the changes, and why, in the report.
+
+    Raises:
+        BadInput: the configuration is no good, or nothing of the inventory is.
+        SourceFailed: it cannot be read.
+    """
+    config = load_configuration(path)
+    following = Following(config)
+    following.read(asked=True, refuse=False)
+    stood = {one.name: one.value for one in following.copied()}
+    proposal = following.proposal()
+    changes = [Difference(name, "remove", "", stood.get(name), None, following.standing.port(name) is not None) for name in proposal.gone]
+    for name, fresh in proposal.fresh.items():
+        verb = "replace" if name in following.standing else "add"
+        here = following.standing.port(name) is not None or following.standing.is_here(fresh.kept.entry)
+        changes.append(Difference(name, verb, fresh.place, stood.get(name), fresh.value, here))
+    report = following.outlook()
+    following.left()
+    return Compared(sorted(changes, key=lambda one: one.name), report)
+
+
+def confirm_loss(path: Path) -> str:
+    """Let what max_shrink refuses now go the next time: what that is, in words. Raises `Refused` where nothing is refused."""
+    following = Following(load_configuration(path))
+    try:
+        following.read(asked=True)
+    except Refused as refused:
+        following.confirm()
+        return refused.what
+    following.left()
+    raise Refused("nothing waits to be confirmed", "`l3ctl inventory diff` says what the source says otherwise")

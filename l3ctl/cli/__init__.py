@@ -17,6 +17,7 @@ COMMANDS = {
     "check": "Read configuration and inventory, and say what is wrong with them.",
     "plan": "Say what differs between the inventory and this router, and change nothing.",
     "apply": "Make this router what the inventory says, once.",
+    "inventory": "Say what the source says otherwise, let it, and how it came to be: diff, confirm, history.",
     "agent": "Keep this router what the inventory says.",
     "relay": "Stand between ExaBGP and the agent (ExaBGP runs this).",
     "exabgp-config": "Print a configuration for ExaBGP.",

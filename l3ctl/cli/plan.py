@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
-from l3ctl.cli.reach import agent_reads, lone_router, print_changes, print_report
+from l3ctl.cli.reach import agent_reads, lone_router, print_changes
+from l3ctl.cli.report import print_lines
 from l3ctl.control import as_json
 from l3ctl.site import load_configuration, waiting
 
@@ -39,5 +40,5 @@ def command(config_path: Path, as_json_text: bool) -> int:
         print_changes(answer["changes"], f"{counted(answer['ports'], 'port')}: in sync" + (f", {waits} waiting" if waits else ""))
         for note in notes:
             click.echo(f"note: {note}", err=True)
-    bad = print_report(answer["inventory"])
+    bad = print_lines(answer["inventory"])
     return 2 if bad else 3 if answer["changes"] else 0

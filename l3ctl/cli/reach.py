@@ -40,20 +40,6 @@ def agent_reads(path: Path, config: Configuration, command: str, **more: object)
         return None
 
 
-def print_report(report: dict[str, Any]) -> bool:
-    """What is wrong with the inventory, a line each on stderr; whether anything is."""
-    kept = f"; the last good version of {', '.join(report['kept'])} stands" if report["kept"] else ""
-    for line in (*report["trouble"], *report["quarantined"]):
-        click.echo(f"l3ctl: {line}", err=True)
-    if kept:
-        click.echo(f"note: {kept.removeprefix('; ')}", err=True)
-    if report["held"]:
-        click.echo(f"note: missing, and kept as there are records without a name: {', '.join(report['held'])}", err=True)
-    if report["copy"]:
-        click.echo(f"l3ctl: {report['copy']}", err=True)
-    return bool(report["trouble"] or report["quarantined"] or report["copy"])
-
-
 def lone_router(site: Site, *, load: bool) -> Router:
     """The router without its agent. With `load`, the filter is loaded where it is not there yet; else it is only looked at."""
     config = site.config

@@ -7,8 +7,11 @@ import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
+from l3ctl.cli.report import lines, summary
+from l3ctl.cli.report import troubles as inventory_troubles
+from l3ctl.control import as_json
 from l3ctl.present import ORPHAN
-from l3ctl.site import load_configuration, load_site
+from l3ctl.site import load_configuration
 from l3ctl.status import ANSWERS, status
 
 
@@ -23,8 +26,11 @@ def command(config_path: Path, as_json_text: bool) -> int:
     config = load_configuration(config_path)
     told = agent_answer(config, "status")  # before the inventory is read: what works is to be seen also while that is broken
     if told is None:
-        router = lone_router(load_site(config_path), load=False)
-        told = status(router, [], None)
+        from l3ctl.followed import read_once
+
+        followed, site = read_once(config_path)
+        told = status(lone_router(site, load=False), [], None) | {"inventory": as_json(followed.outlook())}
+        followed.left()
     troubles = _troubles(told)
     if as_json_text:
         print_json({"router": config.router, **told, "troubles": troubles})
@@ -52,6 +58,7 @@ def _troubles(told: dict[str, Any]) -> list[str]:
         troubles.append("drained: nothing is announced until `l3ctl undrain`")
     if flapping := [f"{port['name']} ({port['held_down']:.0f} s left)" for port in told["ports"] if port["held_down"] is not None]:
         troubles.append(f"not announced, as the link flaps: {_shortened(flapping)}")
+    troubles += inventory_troubles(told["inventory"])
     if told["failed"]:
         troubles.append(f"{counted(len(told['failed']), 'failure')}, listed above")
     if told["duplicates"]:
@@ -79,6 +86,7 @@ def _refused(port: dict[str, Any]) -> str:
 
 def _show(router: str, told: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
@@ -111,6 +119,9 @@ def _show(router: str, told: dict[str, Any]) -> None:
         peers = ", ".join(f"{address} {state}" for address, state in bgp["peers"].items())
         relay = "connected" if bgp["relay"] else "not connected"
         console.print(f"bgp: relay {relay}; peers {peers}; {bgp['held']} of {bgp['wanted']} announced")
+    console.print(f"inventory: {summary(told['inventory'])}", soft_wrap=True, highlight=False)
+    for line in lines(told["inventory"]):
+        console.print(f"[red]inventory[/]: {escape(line)}", soft_wrap=True, highlight=False)
     for failure in told["failed"]:
         where = "" if failure["port"] == ORPHAN else f"[red]port {failure['port']}[/]: "
         console.print(f"{where}[red]cannot[/] {failure['change']}: {failure['reason']}", soft_wrap=True)

@@ -173,11 +173,11 @@ class Copy:
         """None where there is no copy. What is damaged is set aside."""
         try:
             yield self._open() if self._path.exists() else None
-        except sqlite3.OperationalError as error:
-            self.close()
-            raise CopyFailed(f"{self._path} cannot be read: {error}", "check its disk and mode") from error
         except (sqlite3.DatabaseError, ValueError, OSError) as error:
             self.close()
+            # A table that is missing is an OperationalError, too, and the only one of them that no disk or other process is to blame for.
+            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+                raise CopyFailed(f"{self._path} cannot be read: {error}", "check its disk and mode") from error
             aside = self._path.with_name(f"{self._path.name}.damaged")
             with suppress(OSError):
                 self._path.replace(aside)

@@ -87,10 +87,11 @@ class Following:
         standing.hold_back({one.name: one.value for one in changes})
         return standing
 
-    def read(self, *, why: str = "read", asked: bool = False) -> Update:
+    def read(self, *, why: str = "read", asked: bool = False, refuse: bool = True) -> Update:
         """Read everything, and propose what becomes of it, which may be nothing: then `taken` or `left` is called.
 
-        `asked` by somebody who is there: what was rolled back is proposed again.
+        `asked` by somebody who is there: what was rolled back is proposed again. Not `refuse`: only to be looked at; what takes away too
+        much is proposed too, and the report says so.
 
         Raises:
             SourceFailed: it cannot be read; what stands stands, here and below.
@@ -99,7 +100,7 @@ class Following:
         """
         if asked:
             self._set_aside, self.standing.held_back = self.standing.held_back, {}
-        return self._delivered(self.source.read, why)
+        return self._delivered(self.source.read, why, refuse=refuse)
 
     def news(self) -> Update:
         """After the source's descriptor became readable; as `read`. While something is wrong, everything is read."""
@@ -169,6 +170,10 @@ class Following:
         self._say(_ROLLED_BACK, serial)
         return self._proposed(self.standing.consider(Delivery(was, new, whole=False)), f"rolled back {serial}", believed=True)
 
+    def copied(self) -> list[Stored]:
+        """What is written down of what stands."""
+        return self._copy.records()
+
     def confirm(self) -> None:
         """What was refused last, for all that it takes away, may go the next time. Raises `Refused` where nothing waits for that."""
         if not self._refused:
@@ -195,7 +200,7 @@ class Following:
         self.source.close()
         self._copy.close()
 
-    def _delivered(self, get: Callable[[], Delivery | None], why: str) -> Update:
+    def _delivered(self, get: Callable[[], Delivery | None], why: str, *, refuse: bool = True) -> Update:
         try:
             delivery = get()
         except L3ctlError as error:
@@ -207,9 +212,9 @@ class Following:
             return Update(())
         with collector_paused():
             proposal = self.standing.consider(delivery)
-        return self._proposed(proposal, why)
+        return self._proposed(proposal, why, refuse=refuse)
 
-    def _proposed(self, proposal: Proposal, why: str, *, believed: bool = False) -> Update:
+    def _proposed(self, proposal: Proposal, why: str, *, believed: bool = False, refuse: bool = True) -> Update:
         if proposal.quarantined and (self._settings.strict or not len(self.standing)) and not believed:
             # Of what nobody has vouched for yet, a part may be worse than nothing: what is there of the other part would be removed.
             self.standing.leave(proposal)
@@ -226,33 +231,32 @@ class Following:
             if port is not None:
                 before[name] = port
         losing = lost(before, after)
-        if not believed:
-            self._believe(proposal, losing)
+        refused = None if believed else self._disbelieved(losing)
+        if refused is not None:
+            self._report(trouble=tuple(refused.lines()))
+            if refuse:
+                self.standing.leave(proposal)
+                self._back_from_aside()
+                raise refused
         changed = tuple(port for name, port in after.items() if port is not None and port != before.get(name))
         update = Update(changed, tuple(name for name in before if after[name] is None))
         self._pending = _Pending(proposal, update, frozenset(losing), why)
         return update
 
-    def _believe(self, proposal: Proposal, losing: set[str]) -> None:
-        """Raise `Refused` where too much would go, and nobody has said that it may."""
+    def _disbelieved(self, losing: set[str]) -> Refused | None:
+        """Why too much would go; None where it may, also as somebody has said so. A word said holds once."""
         doubt = self._shrink.judge(self._settings.max_shrink, self.standing.here, losing, time.time())
+        self._refused = hashlib.sha256("\0".join(sorted(losing)).encode()).hexdigest() if doubt is not None else ""
         if doubt is None:
-            self._refused = ""
-            return
-        self._refused = hashlib.sha256("\0".join(sorted(losing)).encode()).hexdigest()
+            return None
         try:
             if self._copy.said(_CONFIRMED) == self._refused:
                 self._copy.say(_CONFIRMED, None)
                 self._shrink.forgive()
-                self._refused = ""
-                return
+                return None
         except CopyFailed as error:
             self._report(copy=_one_line(error))
-        self.standing.leave(proposal)
-        self._back_from_aside()
-        refused = Refused(f"{self.report.source}: {doubt}", "look at `l3ctl inventory diff`; if it is right, `l3ctl inventory confirm`")
-        self._report(trouble=tuple(refused.lines()))
-        raise refused
+        return Refused(f"{self.report.source}: {doubt}", "look at `l3ctl inventory diff`; if it is right, `l3ctl inventory confirm`")
 
     def _stands(self, read: float) -> None:
         told = self._standing_report(self.standing.quarantined, self.standing.held, len(self.standing))

@@ -168,7 +168,7 @@ class Standing:
         for name, sources in named.items():
             if (fresh := self._chosen(name, sources, proposal)) is not None:
                 candidates[name] = fresh
-        missing = self._kept.keys() - named.keys() if delivery.whole else delivery.gone & self._kept.keys()
+        missing = self._kept.keys() - named.keys() if delivery.whole else (delivery.gone & self._kept.keys()) - named.keys()
         missing -= {name for name, digest in self.held_back.items() if digest is None}
         if delivery.whole and any(one.name is None for one in proposal.quarantined.values()):
             proposal.held = tuple(sorted(missing))
