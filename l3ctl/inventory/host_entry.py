@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, ValidationError
 from l3ctl.errors import Problem
 from l3ctl.reading.document import Document, Loc, Value, quoted
 from l3ctl.reading.fields import BilledPrefix, Ipv4Unicast, Text
-from l3ctl.reading.gathered import Gathered
+from l3ctl.reading.gathered import Gathered, Origin
 from l3ctl.reading.validation import Strict, must, problems_of
 
 _CLOSE = 0.75
@@ -68,10 +68,10 @@ class BilledHost:
     key: Document
     remark: str = ""
     row: Document | None = None
-    ipv6: list[tuple[IPv6Network, Document, str]] = field(default_factory=list)
+    ipv6: list[tuple[IPv6Network, Origin, str]] = field(default_factory=list)
     """networks, where they are written, and what the database remarks on them"""
-    ipv4: list[tuple[IPv4Address, Document, str]] = field(default_factory=list)
-    within: list[tuple[IPv6Address, Document]] = field(default_factory=list)
+    ipv4: list[tuple[IPv4Address, Origin, str]] = field(default_factory=list)
+    within: list[tuple[IPv6Address, Origin]] = field(default_factory=list)
     """its addresses that were written with a length, and so are reached as part of a network of its own"""
 
 
@@ -110,20 +110,29 @@ def billed_host(key: Document, entry: Document, ignored: Collection[str], proble
     own = billed.ipv6 if billed.ipv6 != billed.ipv6_network else None
     for one, network in (("ipv6", own), ("ipv6_network", billed.ipv6_network)):
         if network is not None:
-            host.ipv6.append((network, excerpt.at((one,)), ""))
+            host.ipv6.append((network, (excerpt, (one,)), ""))
     for many, networks in (("routed_networks6", billed.routed_networks6), ("other_ips6", billed.other_ips6)):
         for index, network in enumerate(networks):
-            host.ipv6.append((network, excerpt.at((many, index)), remarks.get((many, index), "")))
+            host.ipv6.append((network, (excerpt, (many, index)), remarks.get((many, index), "")))
     if billed.ip is not None:
-        host.ipv4.append((billed.ip, excerpt.at(("ip",)), ""))
+        host.ipv4.append((billed.ip, (excerpt, ("ip",)), ""))
     for index, address in enumerate(billed.other_ips):
-        host.ipv4.append((address, excerpt.at(("other_ips", index)), remarks.get(("other_ips", index), "")))
-    for loc in (("ipv6",), *(("other_ips6", index) for index in range(len(billed.other_ips6)))):
-        written = excerpt.at(loc)
-        at = _interface(written.value)
+        host.ipv4.append((address, (excerpt, ("other_ips", index)), remarks.get(("other_ips", index), "")))
+    for loc, written in _with_lengths(excerpt.value):
+        at = _interface(written)
         if at is not None and at.network.prefixlen < 128 and at.ip != at.network.network_address:
-            host.within.append((at.ip, written))
+            host.within.append((at.ip, (excerpt, loc)))
     return host
+
+
+def _with_lengths(value: Value) -> Iterator[tuple[Loc, Value]]:
+    """Addresses that were written with a length, good ones."""
+    for key in ("ipv6", "other_ips6"):
+        written = value.get(key) if isinstance(value, dict) else None
+        several = enumerate(written) if isinstance(written, list) else ()
+        yield from (((key, index), one) for index, one in several if "/" in str(one))
+        if isinstance(written, str) and "/" in written:
+            yield (key,), written
 
 
 def _excerpt(entry: Document) -> tuple[Document, dict[Loc, str]]:
@@ -131,14 +140,14 @@ def _excerpt(entry: Document) -> tuple[Document, dict[Loc, str]]:
     if not isinstance(entry.value, dict):
         return entry, {}
     value: dict[str, Value] = {}
-    origins: dict[Loc, Document] = {(): entry}
+    origins: dict[Loc, Origin] = {(): (entry, ())}
     remarks: dict[Loc, str] = {}
     for key, part in entry.parts():
         name = str(key.value)
         if name in HostEntry.model_fields:
             value[name] = list(part.value) if isinstance(part.value, dict) else part.value
             for index, (address, about) in enumerate(part.parts()):
-                origins[name, index], remarks[name, index] = address, _remark(about)
+                origins[name, index], remarks[name, index] = (address, ()), _remark(about)
     return Gathered(entry.name, value, entry.title, origins=origins), remarks
 
 

@@ -20,7 +20,7 @@ from l3ctl.inventory.port_table import ATTACHMENT, OF_HOST, Table, read_table, r
 from l3ctl.inventory.schema import PortRecord
 from l3ctl.model import Address
 from l3ctl.reading.document import Document, Loc, Value, in_order, quoted, read_document
-from l3ctl.reading.gathered import Gathered
+from l3ctl.reading.gathered import Gathered, Origin
 from l3ctl.reading.validation import problems_of
 
 T = TypeVar("T")
@@ -183,7 +183,7 @@ def _record(hosts: Sequence[BilledHost], problems: list[Problem]) -> tuple[Gathe
     rows = [record_of(host.row) for host in hosts if host.row is not None]
     record, origins = rows[0]
     if named := _named(hosts, problems):
-        record["name"], origins["name",] = named.value, named
+        record["name"], origins["name",] = named.value, (named, ())
     remarks: dict[Loc, str] = {}
     if len(hosts) == 1:
         _bill(hosts[0], (), record, origins, remarks)
@@ -200,7 +200,7 @@ def _record(hosts: Sequence[BilledHost], problems: list[Problem]) -> tuple[Gathe
             remarks["hosts", index] = f"{host.name}: {host.remark}" if host.remark else host.name
             inside.append(one)
         record = {key: value for key, value in record.items() if key not in OF_HOST} | {"hosts": inside}
-    return Gathered(origins[()].name, record, f"port {quoted(str(record['name']))}", origins=origins), remarks
+    return Gathered(origins[()][0].name, record, f"port {quoted(str(record['name']))}", origins=origins), remarks
 
 
 def _named(hosts: Sequence[BilledHost], problems: list[Problem]) -> Document | None:
@@ -227,7 +227,7 @@ def _keep(host: BilledHost, others: Sequence[BilledHost]) -> None:
             host.ipv6.append((IPv6Network(address), source, ""))
 
 
-def _bill(host: BilledHost, base: Loc, record: dict[str, Value], origins: dict[Loc, Document], remarks: dict[Loc, str]) -> None:
+def _bill(host: BilledHost, base: Loc, record: dict[str, Value], origins: dict[Loc, Origin], remarks: dict[Loc, str]) -> None:
     """Put into a record what is billed to a host, in numerical order: the order in which a database is dumped is none."""
     ipv6 = [(str(what), source, remark) for what, source, remark in sorted(host.ipv6, key=lambda one: one[0])]
     ipv4 = [(str(what), source, remark) for what, source, remark in sorted(host.ipv4, key=lambda one: one[0])]

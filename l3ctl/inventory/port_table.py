@@ -16,7 +16,7 @@ from l3ctl.inventory.schema import PortRecord
 from l3ctl.reading.document import Document, Loc, Value, in_order, quoted, read_document
 from l3ctl.reading.document import _text as read_text
 from l3ctl.reading.fields import InterfaceName, LinkLocal, Lladdr, Name, Text, VlanId
-from l3ctl.reading.gathered import Gathered
+from l3ctl.reading.gathered import Gathered, Origin
 from l3ctl.reading.validation import Fault, Strict, problems_of, refused
 
 ATTACHMENT = ("router", "interface", "trunk", "vlan", "guard")
@@ -70,13 +70,14 @@ def read_table(path: Path) -> Table:
     return Table(str(path), tuple(replace(row, title=f"row {number}") for number, row in enumerate(rows, 1)))
 
 
-def record_of(row: Document) -> tuple[dict[str, Value], dict[Loc, Document]]:
+def record_of(row: Document) -> tuple[dict[str, Value], dict[Loc, Origin]]:
     """The part of a port's record that a row says, and where."""
     value = row.value if isinstance(row.value, dict) else {}
     record = {key: value[key] for key in (*ATTACHMENT, *OF_HOST) if key in value}
-    origins: dict[Loc, Document] = {(key,): row.at((key,)) for key in record}
     named = "port" if "port" in value else "host"
-    return {"name": value.get(named), **record}, {(): row, ("name",): row.at((named,)), **origins}
+    origins: dict[Loc, Origin] = {(): (row, ()), ("name",): (row, (named,))}
+    origins |= {(key,): (row, (key,)) for key in record}
+    return {"name": value.get(named), **record}, origins
 
 
 def row_problems(row: Document) -> list[Problem]:
@@ -120,7 +121,8 @@ def _csv_rows(path: Path) -> tuple[Document, ...]:
             problems.append(cells[0].problem((), f"row {number} has {len(cells)} cells, the header {len(header)}", mend))
         given = {column: cell for column, cell in zip(columns, cells, strict=False) if cell.value}
         value: dict[str, Value] = {column: cell.value for column, cell in given.items()}
-        origins: dict[Loc, Document] = {(): cells[0], **{(column,): cell for column, cell in given.items()}}
+        origins: dict[Loc, Origin] = {(): (cells[0], ())}
+        origins |= {(column,): (cell, ()) for column, cell in given.items()}
         rows.append(Gathered(name, value, f"row {number}", origins=origins))
     if problems:
         raise BadInput(in_order(problems))

@@ -8,31 +8,33 @@ from dataclasses import dataclass, field
 
 from l3ctl.reading.document import Document, Loc
 
+Origin = tuple[Document, Loc]
+"""where a value was written: in which document, and the way to it there"""
+
 
 @dataclass(frozen=True, slots=True)
 class Gathered(Document):
-    """A `Document` of parts; ``origins`` says of any of its values which part that is. What is none has the place of what it stands in."""
+    """A `Document` of parts; ``origins`` says of its values where they are from. What is not told has the place of what it stands in."""
 
-    origins: Mapping[Loc, Document] = field(default_factory=dict, repr=False)
+    origins: Mapping[Loc, Origin] = field(default_factory=dict, repr=False)
 
     def place(self, loc: Loc = (), *, of_key: bool = False) -> str:
         """Where the value at ``loc`` was written, or the nearest existing parent of it."""
-        origin, rest = self._origin(loc)
-        return origin.place(rest, of_key=of_key) if origin is not None else self.name
+        origin = self._origin(loc)
+        return origin[0].place(origin[1], of_key=of_key) if origin is not None else self.name
 
     def at(self, loc: Loc) -> Document:
         """The part at ``loc``, or at its nearest existing parent."""
         steps = list(self._walk(loc))
         loc = loc[: len(steps)]
-        inside = {way[len(loc) :]: part for way, part in self.origins.items() if way[: len(loc)] == loc}
-        origin, rest = self._origin(loc)
-        if origin is not None:
-            inside[()] = origin.at(rest)
+        inside = {way[len(loc) :]: origin for way, origin in self.origins.items() if way[: len(loc)] == loc}
+        if (own := self._origin(loc)) is not None:
+            inside[()] = own
         return Gathered(self.name, steps[-1][0] if steps else self.value, self.describe(loc), origins=inside)
 
-    def _origin(self, loc: Loc) -> tuple[Document | None, Loc]:
-        """The innermost part around ``loc``, and the way from there."""
+    def _origin(self, loc: Loc) -> Origin | None:
+        """Where the innermost part around ``loc`` is from, and on from there."""
         for length in range(len(loc), -1, -1):
             if (origin := self.origins.get(loc[:length])) is not None:
-                return origin, loc[length:]
-        return None, loc
+                return origin[0], (*origin[1], *loc[length:])
+        return None
