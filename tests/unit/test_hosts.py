@@ -171,6 +171,11 @@ def test_what_is_chosen(choice: Choice, names: list[str], skipped: int) -> None:
     assert imported.skipped == skipped
 
 
+def test_ports_come_in_the_order_of_their_own_names() -> None:
+    imported = import_texts("a: {}\nb: {}\n", table(row("a", port="z"), row("b")))
+    assert [record["name"] for record in imported.records] == ["b", "z"]
+
+
 def test_hosts_that_are_not_chosen_may_be_as_they_like() -> None:
     hosts = "a: {groups: [x]}\nb: {groups: [y], ip: nonsense, routed_network6: {}}\nc: {groups: [y]}\n"
     imported = import_texts(hosts, table(row("a"), row("b", mac="nonsense")), Choice(groups=frozenset({"x"})))
