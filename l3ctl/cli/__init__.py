@@ -4,6 +4,7 @@ Exit codes: 0 done or in sync, 1 failed, 2 bad input, 3 `plan` found changes.
 """
 
 import importlib
+import keyword
 import os
 import sys
 from typing import Any
@@ -15,6 +16,7 @@ from l3ctl.errors import L3ctlError
 
 COMMANDS = {
     "check": "Read configuration and inventory, and say what is wrong with them.",
+    "import": "Make an inventory of a host database and a table of ports.",
     "plan": "Say what differs between the inventory and this router, and change nothing.",
     "apply": "Make this router what the inventory says, once.",
     "inventory": "Say what the source says otherwise, let it, and how it came to be: diff, confirm, history.",
@@ -43,7 +45,8 @@ class LazyGroup(click.Group):
         """The command itself."""
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"l3ctl.cli.{name.replace('-', '_')}")
+        room = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
+        module = importlib.import_module(f"l3ctl.cli.{room}")
         command: click.Command = module.command
         return command
 

@@ -71,6 +71,15 @@ class Document:
         """The same without its value: what is left of its places is where it began."""
         return Document(self.name, None, self.title, _start(self._mark))
 
+    def parts(self, kind: str = "") -> Iterator[tuple["Document", "Document"]]:
+        """Each key of a mapping and what stands under it, called ``kind 'key'``. One pass: `at` looks for its key among all of them."""
+        if not isinstance(self.value, dict):
+            return
+        marks = self._mark[1] if isinstance(self._mark, tuple) else [self._mark] * (2 * len(self.value))
+        for index, (key, value) in enumerate(self.value.items()):
+            title = f"{kind} {quoted(key)}".strip()
+            yield Document(self.name, key, title, marks[2 * index]), Document(self.name, value, title, marks[2 * index + 1])
+
     def describe(self, loc: Loc) -> str:
         """What people call the thing at ``loc``, innermost first: ``host 2 of port 'web1'``. Empty for the whole."""
         words = [self.title] if self.title else []

@@ -1,8 +1,13 @@
 """Deliveries for the tests of what becomes of them: records by name, as a source would give them."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from l3ctl.configuration import FileSource, Inventory
+from l3ctl.inventory import load_inventory
+from l3ctl.inventory.faults import Reserved
 from l3ctl.inventory.source import Delivery
+from l3ctl.model import Port
 from l3ctl.reading.document import Value
 from l3ctl.reading.fetched import Fetched
 
@@ -27,3 +32,8 @@ def delivery(*records: Value, gone: frozenset[str] = frozenset(), whole: bool = 
 def names(mapping: Mapping[str, object]) -> list[str]:
     """Sorted."""
     return sorted(mapping)
+
+
+def load_file(path: Path, router: str, reserved: Reserved | None = None) -> tuple[Port, ...]:
+    """The ports of a router, from a file, with nothing that it keeps for itself unless given."""
+    return load_inventory(Inventory(FileSource(path)), router, reserved or Reserved(router))

@@ -195,3 +195,16 @@ def test_ipv4_routes_of_one_device_all_differ_in_metric() -> None:
     metrics = [route_metric(ip_network(f"192.0.2.{number}/32")) for number in range(256)]
     assert len(set(metrics)) == 256
     assert {route_metric(ip_network("2001:db8::/48")), route_metric(ip_network("2001:db8:1::/64"))} == {METRIC_IPV6}
+
+
+def test_a_prefix_within_another_hosts_on_the_port_is_a_route_of_its_own_through_its_own_host() -> None:
+    """The kernel's longest match then sorts them; neither takes the other's place."""
+    rack, containers = host(16, "2001:db8:16::/64", "2001:db8:16:0:e::/112"), host(17, "2001:db8:16:0:f::/96")
+    state = of(replace(PORT, hosts=(rack, containers)), link("tap1"))
+    via = {str(route.prefix): route.next_hop for route in state.routes if route.next_hop is not None}
+    assert via == {
+        "2001:db8:16::/64": rack.link_local,
+        "2001:db8:16:0:e::/112": rack.link_local,
+        "2001:db8:16:0:f::/96": containers.link_local,
+    }
+    assert {(str(one.prefix), one.host) for one in state.announcements} == set(via.items())
