@@ -57,6 +57,12 @@ class Document:
         """The part at ``loc``, or at its nearest existing parent."""
         return Document(self.name, [self.value, *(value for value, _ in self._walk(loc))][-1], self.describe(loc))
 
+    def items(self, key: str) -> Iterator["Document"]:
+        """What `at` gives for each item of the list under ``key``, of which there may be 100,000."""
+        values = self.value.get(key) if isinstance(self.value, dict) else None
+        for index in range(len(values) if isinstance(values, list) else 0):
+            yield self.at((key, index))
+
     def describe(self, loc: Loc) -> str:
         """What people call the thing at ``loc``, innermost first: ``host 2 of port 'web1'``. Empty for the whole."""
         words = [self.title] if self.title else []
@@ -105,8 +111,10 @@ class Written(Document):
 
     def items(self, key: str) -> Iterator[Document]:
         """What `at` gives for each item of the list under ``key``, of which there may be 100,000."""
-        (values, _), (mark, _) = next(self._walk((key,))), next(self._marks((key,)))
-        assert isinstance(values, list)
+        values = self.value.get(key) if isinstance(self.value, dict) else None
+        if not isinstance(values, list):
+            return
+        mark, _ = next(self._marks((key,)))
         for index, (value, at) in enumerate(zip(values, self._parts(mark), strict=True)):
             title = _item(key, index, value) + (f" of {self.title}" if self.title else "")
             yield Written(self.name, value, title, at, self._text)

@@ -108,5 +108,5 @@ def _quoted(written: str) -> Value:
 def _parts(text: Text, start: int, following: re.Pattern[str]) -> list[Mark]:
     """The marks of the keys and values of the plain record whose line begins at ``start``."""
     _, mark = yaml_tree(text, text.text[start : _end(text.text, start, following)], start)
-    (item,) = mark[1] if isinstance(mark, tuple) else ()
-    return item[1] if isinstance(item, tuple) else []
+    record = mark[1][0] if isinstance(mark, tuple) else 0
+    return record[1] if isinstance(record, tuple) else []
