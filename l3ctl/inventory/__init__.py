@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -33,7 +33,9 @@ def load_inventory(
 def _load(settings: Inventory, router: str, gateways: Iterable[Address], sessions: Iterable[Address]) -> tuple[Port, ...]:
     entries: list[Entry] = []
     problems: list[Problem] = []
-    for source in open_source(settings).read().records:
+    with closing(open_source(settings)) as opened:
+        records = opened.read().records
+    for source in records:
         try:
             entries.append(Entry(PortRecord.model_validate(source.value), source))
         except ValidationError as error:
