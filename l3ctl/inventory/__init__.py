@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from pydantic import ValidationError
 
@@ -30,7 +30,9 @@ def load_inventory(settings: Inventory, router: str, reserved: Reserved) -> tupl
 def _load(settings: Inventory, router: str, reserved: Reserved) -> tuple[Port, ...]:
     entries: list[Entry] = []
     problems: list[Problem] = []
-    for record in open_source(settings).read().records:
+    with closing(open_source(settings)) as source:
+        records = source.read().records
+    for record in records:
         try:
             entries.append(Entry(PortRecord.model_validate(record.value), record))
         except ValidationError as error:

@@ -55,11 +55,12 @@ def config(
     ipv4: str = ROUTER4,
     inventory_file: str = "inventory.yaml",
     hear: bool = False,
+    watch: bool = False,
 ) -> str:
     """A router's l3ctl.yaml."""
     return f"""\
 router: {router}
-inventory: {{file: {inventory_file}}}
+inventory: {{file: {inventory_file}, watch: {str(watch).lower()}, max_shrink: 100}}   # few ports, and whoever plays here takes half of them away
 gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}
 guard: {{mode: enforce, source_guard: false}}
 bgp:

@@ -1,36 +1,31 @@
-"""A YAML file as plain values, with the place of every one.
+"""What people wrote as plain values, with the place of every one; and the reading of YAML as that.
 
-Owns the way from bytes to a tree. YAML's guessing is left out on purpose: it reads the MAC 52:54:00:10:00:11 as a base-60 integer, the
-country code NO as false and 011 as nine. Here every scalar stays the text a person wrote, except the plain words true, false, null and ~.
-The tree is built from the parser's events rather than by yaml.compose, whose C form recurses without a limit and dies on deep nesting.
+Owns the way from YAML's text to a tree. YAML's guessing is left out on purpose: it reads the MAC 52:54:00:10:00:11 as a base-60 integer,
+the country code NO as false and 011 as nine. Here every scalar stays the text a person wrote, except the plain words true, false, null
+and ~. The tree is built from the parser's events rather than by yaml.compose, whose C form recurses without a limit and dies on deep
+nesting.
 """
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from l3ctl.errors import BadInput, Problem
+from l3ctl.reading.text import DEPTH_LIMIT, PROBLEM_LIMIT, TOO_DEEP, Mark, Text, contents, decoded, few
 
 Value = str | bool | None | list["Value"] | dict[str, "Value"]
 Loc = tuple[str | int, ...]
 """the way to a value from the top, as pydantic gives it: keys and list indices"""
 
-SIZE_LIMIT = 64 << 20
-"""bytes"""
-DEPTH_LIMIT = 20
-
-# A scalar's place is one integer, line << 32 | column, both from 0; a container's comes with those of its parts, in the order of the
-# value: a list's items, or a mapping's keys and values in turn. 100,000 ports have two million places, so they are kept small.
-_Mark = int | tuple[int, list["_Mark"]]
-
 _LOADER: type[yaml.SafeLoader | yaml.CSafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_WORDS: dict[str, Value] = {"true": True, "false": False, "null": None, "~": None, "": None}
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+WORDS: dict[str, Value] = {"true": True, "false": False, "null": None, "~": None, "": None}
+_NODES = (yaml.ScalarEvent, yaml.SequenceStartEvent, yaml.MappingStartEvent)  # made once: it is asked of every value
 _TAB = re.compile(r"^[^#\t\n]*(\t)", re.MULTILINE)  # outside comments; PyYAML's two parsers disagree on which of them are harmless
 _MENDS = {
     "mapping values are not allowed in this context": "quote a value that contains ': ' and check the indentation",
@@ -43,19 +38,16 @@ _MENDS = {
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A value with the place of everything in it: a whole file, or by `at` a part of one. ``title`` is what messages call the part."""
+    """A value with the place of everything in it: a whole, or by `at` a part of one. ``title`` is what messages call the part."""
 
     name: str
     value: Value
     title: str = ""
-    _mark: _Mark = field(default=0, repr=False)
 
     def place(self, loc: Loc = (), *, of_key: bool = False) -> str:
-        """file:line:column of the value at ``loc`` or of its nearest existing parent; with ``of_key``, of the key it stands under."""
-        at = _start(self._mark)
-        for _, mark, key_at, _ in self._walk(loc):
-            at = _start(mark) if key_at is None or not of_key else key_at
-        return _place(self.name, at >> 32, at & 0xFFFFFFFF)
+        """Where the value at ``loc`` or its nearest existing parent is; with ``of_key``, the key it stands under."""
+        del loc, of_key
+        return self.name
 
     def problem(self, loc: Loc, what: str, mend: str = "", *, of_key: bool = False) -> Problem:
         """A fault found at ``loc``."""
@@ -63,72 +55,127 @@ class Document:
 
     def at(self, loc: Loc) -> "Document":
         """The part at ``loc``, or at its nearest existing parent."""
-        whole = (self.value, self._mark)
-        value, mark = [whole, *((value, mark) for value, mark, _, _ in self._walk(loc))][-1]
-        return Document(self.name, value, self.describe(loc), mark)
+        return Document(self.name, [self.value, *(value for value, _ in self._walk(loc))][-1], self.describe(loc))
+
+    def items(self, key: str) -> Iterator["Document"]:
+        """What `at` gives for each item of the list under ``key``, of which there may be 100,000."""
+        values = self.value.get(key) if isinstance(self.value, dict) else None
+        for index in range(len(values) if isinstance(values, list) else 0):
+            yield self.at((key, index))
 
     def settled(self) -> "Document":
         """The same without its value: what is left of its places is where it began."""
-        return Document(self.name, None, self.title, _start(self._mark))
+        return Document(self.place(), None, self.title)
 
     def parts(self, kind: str = "") -> Iterator[tuple["Document", "Document"]]:
-        """Each key of a mapping and what stands under it, called ``kind 'key'``. One pass: `at` looks for its key among all of them."""
-        if not isinstance(self.value, dict):
-            return
-        marks = self._mark[1] if isinstance(self._mark, tuple) else [self._mark] * (2 * len(self.value))
-        for index, (key, value) in enumerate(self.value.items()):
+        """Each key of a mapping and what stands under it, called ``kind 'key'``."""
+        for key in self.value if isinstance(self.value, dict) else ():
             title = f"{kind} {quoted(key)}".strip()
-            yield Document(self.name, key, title, marks[2 * index]), Document(self.name, value, title, marks[2 * index + 1])
+            yield Document(self.place((key,), of_key=True), key, title), replace(self.at((key,)), title=title)
 
     def describe(self, loc: Loc) -> str:
         """What people call the thing at ``loc``, innermost first: ``host 2 of port 'web1'``. Empty for the whole."""
         words = [self.title] if self.title else []
         kind = ""
-        for value, _, _, part in self._walk(loc):
+        for value, part in self._walk(loc):
             if isinstance(part, str):
                 words.append(part)
             else:
-                own = value.get("name") if isinstance(value, dict) else None
-                word = f"{kind.removesuffix('s') or 'item'} {quoted(own) if isinstance(own, str) else part + 1}"
-                words[len(words) - bool(kind) :] = [word]
+                words[len(words) - bool(kind) :] = [_item(kind, part, value)]
             kind = part if isinstance(part, str) else ""
         return " of ".join(reversed(words))
 
-    def _walk(self, loc: Loc) -> Iterator[tuple[Value, _Mark, int | None, str | int]]:
-        """Down to ``loc`` as far as it exists: each value, its mark, the place of its key and the step taken."""
-        value, mark = self.value, self._mark
+    def _walk(self, loc: Loc) -> Iterator[tuple[Value, str | int]]:
+        """Down to ``loc`` as far as it exists: each value, and the step taken."""
+        value = self.value
         for part in loc:
-            parts = mark[1] if isinstance(mark, tuple) else []
-            key_at = None
-            if isinstance(value, dict) and isinstance(part, str) and part in value:
-                index = 2 * list(value).index(part)
-                key_at, mark = (_start(parts[index]), parts[index + 1]) if parts else (0, 0)
+            if isinstance(value, dict):
+                if not isinstance(part, str) or part not in value:
+                    return
                 value = value[part]
             elif isinstance(value, list) and isinstance(part, int) and part < len(value):
-                value, mark = value[part], parts[part] if parts else 0
+                value = value[part]
             else:
                 return
-            yield value, mark, key_at, part
+            yield value, part
+
+
+@dataclass(frozen=True, slots=True)
+class Written(Document):
+    """A `Document` whose places read file:line:column."""
+
+    _mark: Mark = field(default=0, repr=False)
+    _text: Text = field(default_factory=lambda: Text("", ""), repr=False)
+
+    def place(self, loc: Loc = (), *, of_key: bool = False) -> str:
+        """file:line:column of the value at ``loc`` or of its nearest existing parent; with ``of_key``, of the key it stands under."""
+        at = _start(self._mark)
+        for mark, key_at in self._marks(loc):
+            at = _start(mark) if key_at is None or not of_key else key_at
+        return self._text.place(at)
+
+    def at(self, loc: Loc) -> Document:
+        """The part at ``loc``, or at its nearest existing parent."""
+        value, mark = [self.value, *(value for value, _ in self._walk(loc))][-1], [self._mark, *(mark for mark, _ in self._marks(loc))][-1]
+        return Written(self.name, value, self.describe(loc), mark, self._text)
+
+    def items(self, key: str) -> Iterator[Document]:
+        """What `at` gives for each item of the list under ``key``, of which there may be 100,000."""
+        values = self.value.get(key) if isinstance(self.value, dict) else None
+        if not isinstance(values, list):
+            return
+        mark, _ = next(self._marks((key,)))
+        for index, (value, at) in enumerate(zip(values, self._parts(mark), strict=True)):
+            title = _item(key, index, value) + (f" of {self.title}" if self.title else "")
+            yield Written(self.name, value, title, at, self._text)
+
+    def _marks(self, loc: Loc) -> Iterator[tuple[Mark, int | None]]:
+        """Beside `_walk`: the mark of each value, and where its key is."""
+        above, mark = self.value, self._mark
+        for value, part in self._walk(loc):
+            parts = self._parts(mark)
+            key_at = None
+            if isinstance(above, dict):
+                index = 2 * self._text.order(above, str(part))
+                key_at, mark = _start(parts[index]), parts[index + 1]
+            else:
+                mark = parts[int(part)]
+            yield mark, key_at
+            above = value
+
+    def _parts(self, mark: Mark) -> list[Mark]:
+        return self._text.parts(mark) if isinstance(mark, int) else mark[1]
 
 
 def read_document(path: Path) -> Document:
     """Read one YAML document from a file; `BadInput` with every problem when the file or its YAML cannot be used."""
-    name = str(path)
-    text = _text(path, name)
-    reader = _Reader(name, text)
+    return read_yaml(decoded(str(path), contents(path)))
+
+
+def read_yaml(text: Text) -> Written:
+    """The one YAML document in a text; `BadInput` with every problem when it cannot be used."""
+    if tabs := [text.problem(tab.start(1), "a tab", "write spaces") for tab in _TAB.finditer(text.text)]:
+        raise BadInput(few(tabs))
+    value, mark = yaml_tree(text, text.text)
+    return Written(text.name, value, "", mark, text)
+
+
+def yaml_tree(text: Text, part: str, offset: int = 0) -> tuple[Value, Mark]:
+    """The tree of a part of a text, as if it stood alone at its ``offset``."""
+    reader = _Reader(text, offset)
     try:
-        value, mark = reader.document()
+        tree = reader.document(part)
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         what = " ".join((error.problem or "cannot be read").split())
         mend = _MENDS.get(what, "check brackets, quotes and indentation here and on the line before")
-        place = _place(name, at.line, at.column) if at else _place(name, 0, 0)
-        raise BadInput(in_order([*reader.problems, Problem(place, f"not YAML: {what}", mend)])) from None
+        problem = text.problem(offset + at.index if at else offset, f"not YAML: {what}", mend)
+        raise BadInput(in_order([*reader.problems, problem])) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: PyYAML's own parser and "\\UFFFFFFFF"
-        raise BadInput([Problem(_place(name, 0, 0), f"not YAML: {' '.join(str(error).split())}")]) from None
+        raise BadInput([text.problem(offset, f"not YAML: {' '.join(str(error).split())}")]) from None
     if reader.problems:
         raise BadInput(in_order(reader.problems))
-    return Document(name, value, "", mark)
+    return tree
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -151,118 +198,88 @@ def quoted(text: str) -> str:
 class _Reader:
     """Builds the tree of one text. Faults that leave the rest readable are gathered in ``problems``."""
 
-    def __init__(self, name: str, text: str) -> None:
-        self.name = name
-        self.events = yaml.parse(text, Loader=_LOADER)
+    def __init__(self, text: Text, offset: int) -> None:
+        self.text = text
+        self.offset = offset
         self.problems: list[Problem] = []
+        self.next: Callable[[], yaml.Event]
 
-    def document(self) -> tuple[Value, _Mark]:
-        next(self.events)  # the stream's start
-        if isinstance(next(self.events), yaml.StreamEndEvent):
-            raise BadInput([Problem(_place(self.name, 0, 0), "the file is empty")])
-        tree = self._node(next(self.events), 0)
-        next(self.events)  # the document's end
-        after = next(self.events)
+    def document(self, part: str) -> tuple[Value, Mark]:
+        loader: Any = _LOADER(part)
+        self.next = loader.get_event
+        self.next()  # the stream's start
+        if isinstance(self.next(), yaml.StreamEndEvent):
+            raise BadInput([self.text.problem(self.offset, "the file is empty")])
+        tree = self._node(self.next(), 0)
+        self.next()  # the document's end
+        after = self.next()
         if not isinstance(after, yaml.StreamEndEvent):
             self._refuse(after, "a second document begins here", "keep one document in a file")
         return tree
 
-    def _node(self, event: yaml.Event, depth: int) -> tuple[Value, _Mark]:
-        at = _packed(event)
+    def _node(self, event: yaml.Event, depth: int) -> tuple[Value, Mark]:
+        at = self._offset(event)
+        if isinstance(event, yaml.ScalarEvent) and event.anchor is None and event.tag is None:  # nearly all there is
+            return event.value if event.style else WORDS.get(event.value, event.value), at
         if isinstance(event, yaml.AliasEvent):
             self._refuse(event, f"alias {quoted(f'*{event.anchor}')} is not allowed", "write the value out")
             return None, at
-        assert isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent)
+        assert isinstance(event, _NODES)
         if event.anchor is not None:
             self._refuse(event, f"anchor {quoted(f'&{event.anchor}')} is not allowed", "remove it and write each value out")
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
             self._refuse(event, f"tag {quoted(tag)} is not allowed", "remove it; a quoted value is always text")
         if isinstance(event, yaml.ScalarEvent):
-            return event.value if event.style else _WORDS.get(event.value, event.value), at
+            return event.value if event.style else WORDS.get(event.value, event.value), at
         if depth == DEPTH_LIMIT:
-            self._refuse(event, f"nested deeper than {DEPTH_LIMIT} levels", "nothing l3ctl reads is that deep")
+            self._refuse(event, *TOO_DEEP)
             raise BadInput(in_order(self.problems))
-        marks: list[_Mark] = []
+        marks: list[Mark] = []
         inside = self._sequence if isinstance(event, yaml.SequenceStartEvent) else self._mapping
         return inside(marks, depth + 1), (at, marks)
 
-    def _sequence(self, marks: list[_Mark], depth: int) -> Value:
+    def _sequence(self, marks: list[Mark], depth: int) -> Value:
         values: list[Value] = []
-        while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+        while not isinstance(event := self.next(), yaml.SequenceEndEvent):
             value, mark = self._node(event, depth)
             values.append(value)
             marks.append(mark)
         return values
 
-    def _mapping(self, marks: list[_Mark], depth: int) -> Value:
+    def _mapping(self, marks: list[Mark], depth: int) -> Value:
         values: dict[str, Value] = {}
-        while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+        while not isinstance(event := self.next(), yaml.MappingEndEvent):
             key, key_mark = self._node(event, depth)
-            value, mark = self._node(next(self.events), depth)
+            value, mark = self._node(self.next(), depth)
             if not isinstance(key, str):
                 self._refuse(event, "a key must be text", "quote it" if not isinstance(key, list | dict) else "write one word")
             elif key == "<<" and isinstance(event, yaml.ScalarEvent) and not event.style:
                 self._refuse(event, "merge key << is not allowed", "write the keys out")
             elif key in values:
-                first = _start(marks[2 * list(values).index(key)])
-                where = _place(self.name, first >> 32, first & 0xFFFFFFFF)
-                self._refuse(event, f"key {quoted(key)} is written twice, first at {where}", "keep one")
+                first = self.text.place(_start(marks[2 * list(values).index(key)]))
+                self._refuse(event, f"key {quoted(key)} is written twice, first at {first}", "keep one")
             else:
                 values[sys.intern(key)] = value
                 marks += (key_mark, mark)
         return values
 
     def _refuse(self, event: yaml.Event, what: str, mend: str) -> None:
-        at = _packed(event)
-        self.problems.append(Problem(_place(self.name, at >> 32, at & 0xFFFFFFFF), what, mend))
+        self.problems.append(self.text.problem(self._offset(event), what, mend))
+        if len(self.problems) > PROBLEM_LIMIT:
+            raise BadInput(in_order(few(self.problems)))
+
+    def _offset(self, event: yaml.Event) -> int:
+        mark = event.start_mark
+        assert mark is not None
+        return self.offset + mark.index
 
 
-def _text(path: Path, name: str) -> str:
-    """The file's text, known to be UTF-8 that YAML allows."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(SIZE_LIMIT + 1)
-    except FileNotFoundError:
-        raise BadInput([Problem(name, "no such file", "check the path")]) from None
-    except IsADirectoryError:
-        raise BadInput([Problem(name, "is a directory", "name a file in it")]) from None
-    except PermissionError:
-        raise BadInput([Problem(name, "may not be read", "check its mode, or run as root")]) from None
-    except OSError as error:
-        raise BadInput([Problem(name, f"cannot be read: {error.strerror}", "check the path")]) from None
-    except ValueError:
-        raise BadInput([Problem(repr(name), "is not a path", "check it for stray characters")]) from None
-    if len(raw) > SIZE_LIMIT:
-        raise BadInput([Problem(name, f"is larger than {SIZE_LIMIT >> 20} MiB", "check that it is the file you mean")])
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        before = raw[: error.start].decode("utf-8-sig")
-        what = f"byte 0x{raw[error.start]:02x} is not UTF-8"
-        raise BadInput([Problem(_place_after(name, before), what, "save the file as UTF-8")]) from None
-    if bad := _UNPRINTABLE.search(text):
-        what = f"character U+{ord(bad.group()):04X} is not allowed"
-        raise BadInput([Problem(_place_after(name, text[: bad.start()]), what, "remove it")])
-    if tabs := [_place_after(name, text[: tab.start(1)]) for tab in _TAB.finditer(text)]:
-        raise BadInput([Problem(place, "a tab", "write spaces") for place in tabs])
-    return text
+def _item(kind: str, index: int, value: Value) -> str:
+    """What people call an item of the list under the key ``kind``."""
+    own = value.get("name") if isinstance(value, dict) else None
+    return f"{kind.removesuffix('s') or 'item'} {quoted(own) if isinstance(own, str) else index + 1}"
 
 
-def _packed(event: yaml.Event) -> int:
-    mark = event.start_mark
-    assert mark is not None
-    return mark.line << 32 | mark.column
-
-
-def _start(mark: _Mark) -> int:
+def _start(mark: Mark) -> int:
     return mark if isinstance(mark, int) else mark[0]
-
-
-def _place(name: str, line: int, column: int) -> str:
-    return f"{name}:{line + 1}:{column + 1}"
-
-
-def _place_after(name: str, before: str) -> str:
-    lines = re.split(r"\r\n|\r|\n", before)
-    return _place(name, len(lines) - 1, len(lines[-1]))

@@ -1,9 +1,8 @@
 """Values that came from no file a person could open at a line: from a database, a web server, a program. Their places are said in words."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from l3ctl.reading.document import Document, Loc, quoted
+from l3ctl.reading.document import Document, Loc
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +22,3 @@ class Fetched(Document):
         steps = list(self._walk(loc))
         value = steps[-1][0] if steps else self.value
         return Fetched(self.name, value, self.describe(loc), base=(*self.base, *loc[: len(steps)]))
-
-    def settled(self) -> Document:
-        """The same without its value."""
-        return Fetched(self.name, None, self.title, base=self.base)
-
-    def parts(self, kind: str = "") -> Iterator[tuple[Document, Document]]:
-        """Each key of a mapping and what stands under it."""
-        for key, value in self.value.items() if isinstance(self.value, dict) else ():
-            title, base = f"{kind} {quoted(key)}".strip(), (*self.base, key)
-            yield Fetched(self.name, key, title, base=base), Fetched(self.name, value, title, base=base)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from l3ctl.errors import BadInput, Problem
 from l3ctl.reading import document
-from l3ctl.reading.document import DEPTH_LIMIT, Value, in_order, read_document
+from l3ctl.reading.document import Value, in_order, read_document
+from l3ctl.reading.text import DEPTH_LIMIT, SIZE_LIMIT
 
 LOADERS = [yaml.SafeLoader, yaml.CSafeLoader]
 
@@ -148,7 +149,7 @@ def test_a_syntax_error_does_not_hide_what_was_found_before_it() -> None:
 def test_files_that_cannot_be_read(folder: Path) -> None:
     (folder / "d").mkdir()
     with (folder / "big.yaml").open("wb") as big:
-        big.truncate(document.SIZE_LIMIT + 1)
+        big.truncate(SIZE_LIMIT + 1)
     expected = {
         "none.yaml": "none.yaml: no such file; check the path",
         "d": "d: is a directory; name a file in it",

@@ -198,7 +198,10 @@ def test_the_order_of_both_files_is_nobodys_business() -> None:
 
 
 GOOD = "web1: {ip: 192.0.2.1}\n"
-STRAY = 'not CSV: a quotation mark that is not closed, or within a cell; quote the whole cell, and write "" for each within it'
+COLUMNS = "guard, host, interface, link_local, mac, port, router, trunk, vlan"
+FEWER = "write one for each column, an empty one where there is nothing to say"
+MORE = "quote a cell that has a comma in it; within a cell, separate by blanks or ';'"
+STRAY = "'mac' must be a MAC like 52:54:00:0a:00:0b, found 'a\"b\"'"
 
 
 @pytest.mark.parametrize(
@@ -281,19 +284,29 @@ STRAY = 'not CSV: a quotation mark that is not closed, or within a cell; quote t
             ],
         ),
         (GOOD, table(row("web1"), row("web1")), ["ports.csv:3:1: host 'web1' has a second row, first at ports.csv:2:1; keep one"]),
-        (GOOD, "", ["ports.csv:1:1: the file is empty; begin it with host,mac,router,trunk,vlan"]),
-        (GOOD, "host,interface\nweb1,t\n", ["ports.csv:1:1: missing column 'mac'; add it"]),
+        (GOOD, "", ["ports.csv:1:1: the file is empty"]),
+        (GOOD, "host,interface\nweb1,t\n", ["ports.csv:2:1: missing key 'mac' in row 1; add it"]),
         (GOOD, "host,mca,mac\nweb1,,\n", ["ports.csv:1:6: unknown column 'mca'; did you mean 'mac'?"]),
         (
             GOOD,
             "host,mac,,mac\nweb1,,,\n",
             [
-                "ports.csv:1:10: a column without a name; name it",
+                f"ports.csv:1:10: a column without a name; known columns: {COLUMNS}",
                 "ports.csv:1:11: column 'mac' is there twice, first at ports.csv:1:6; keep one",
             ],
         ),
-        (GOOD, "host,mac\nweb1\n", ["ports.csv:2:1: row 1 has 1 cells, the header 2; write a comma for each empty one"]),
-        (GOOD, 'host,mac\n"a\nb",x,y\n', ["ports.csv:2:1: row 1 has 3 cells, the header 2; quote a value that has a comma in it"]),
+        (
+            GOOD,
+            "host,mac\nweb1\n",
+            [f"ports.csv:2:1: 1 cell, where the header has 2; {FEWER}"],
+        ),
+        (
+            GOOD,
+            'host,mac\n"a\nb",x,y\n',
+            [
+                "ports.csv:3:6: 3 cells, where the header has 2; quote a cell that has a comma in it; within a cell, separate by blanks or ';'"
+            ],
+        ),
         (
             GOOD,
             'host,mac\nweb1,a"b"\n',

@@ -55,8 +55,8 @@ P1, P2, P3, P4 = (f"2001:db8:0:{number}::/64" for number in (1, 2, 3, 4))
             ["a", "b", "c"],
             "port 'c' claims 2001:db8:0:1::/64, which overlaps",
         ),
-        ([A, B, C, record("d", 4, ipv6=[P1])], {"a": [P1], "b": [P2], "c": [P3]}, ["d"], "(db: [0].ipv6[0])"),
-        ([record("d", 4, ipv6=[P1]), A, B, C], {"a": [P1], "b": [P2], "c": [P3]}, ["d"], "of port 'a' (db: [0].ipv6[0])"),
+        ([A, B, C, record("d", 4, ipv6=[P1])], {"a": [P1], "b": [P2], "c": [P3]}, ["d"], "(db: [0])"),
+        ([record("d", 4, ipv6=[P1]), A, B, C], {"a": [P1], "b": [P2], "c": [P3]}, ["d"], "of port 'a' (db: [0])"),
         ([record("d", 4, ipv6=[P1]), B, C], {"b": [P2], "c": [P3], "d": [P1]}, [], ""),
         (
             [A, B, C, A | {"ipv6": [P4]}],
