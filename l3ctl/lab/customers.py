@@ -60,7 +60,7 @@ def config(
     """A router's l3ctl.yaml."""
     return f"""\
 router: {router}
-inventory: {{file: {inventory_file}, watch: {str(watch).lower()}, max_shrink: 100}}   # few ports, and whoever plays here takes half of them away
+inventory: {{file: {inventory_file}, watch: {str(watch).lower()}, max_shrink: 100}}   # few ports, to play with
 gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}
 guard: {{mode: enforce, source_guard: false}}
 bgp:
