@@ -1,4 +1,4 @@
-"""A clock that becomes readable, for what is looked at a moment after it changed. (Python has one of its own from 3.13 on.)"""
+"""A clock that becomes readable, for what is looked at a moment after it changed; Python has one from 3.13 on."""
 
 import ctypes
 import os
@@ -18,7 +18,7 @@ class Alarm:
     """Off until it is set; readable from its time on until it is taken or set again."""
 
     def __init__(self) -> None:
-        self._file = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        self._file: int = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
         if self._file < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
         self.is_set = False

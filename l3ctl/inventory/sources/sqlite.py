@@ -67,8 +67,6 @@ class Reader:
         rows = self._rows()
         if _digest(rows) == self._digest:
             return None
-        if self._watch:
-            self._watch.done()
         self._digest = _digest(rows)
         return self._delivery(rows)
 
@@ -131,6 +129,8 @@ class Reader:
         return names
 
     def _translated(self, error: Exception) -> BadInput | SourceFailed:
+        if isinstance(error, OSError):
+            return SourceFailed(f"{self._name}: {error.strerror}", "check the path and its mode")
         words = " ".join(str(error).split())
         code = getattr(error, "sqlite_errorname", "") or ""
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
@@ -173,10 +173,6 @@ class _Watch:
             self._alarm.set(self._next[0])
             self._next = self._next[1:]
         return rung
-
-    def done(self) -> None:
-        """The change was seen; what is written from now on begins anew."""
-        self._next = ()
 
     def close(self) -> None:
         self._either.close()

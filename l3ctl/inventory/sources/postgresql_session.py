@@ -1,0 +1,236 @@
+"""A connection to PostgreSQL, from its first word to whatever ends it: what it asks, and what it is told meanwhile.
+
+It may only read. Every wait of the server's has an end shorter than the reading's, so that its own words say why there is no answer.
+"""
+
+import re
+import select
+import socket
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+import psycopg
+from psycopg import pq, sql
+from psycopg.adapt import Buffer, Loader
+
+from l3ctl.configuration import PostgresqlSource
+from l3ctl.errors import BadInput, L3ctlError, Problem, SourceFailed
+from l3ctl.inventory import fetched_ports
+from l3ctl.inventory.source import Delivery
+from l3ctl.reading.document import Document, Value
+from l3ctl.reading.json_value import read_json
+from l3ctl.reading.secret import read_secret
+
+Outcome = TypeVar("Outcome")
+
+_PLACE = "inventory.postgresql"
+_MOST_NAMES = 1000
+"""beyond so many, reading everything is quicker"""
+_LONGEST_NAME = 63
+_EVERYTHING = ""
+"""stands among the names that were told for all that are not one"""
+_AT_ONCE = 2000
+"""rows"""
+_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_ADDRESSES = {number for name in ("inet", "cidr") for number in (psycopg.adapters.types[name].oid, psycopg.adapters.types[name].array_oid)}
+
+
+class Session:
+    """Connects with the first `run`. ``told`` has the names that came over the channel and were not asked for yet."""
+
+    def __init__(self, settings: PostgresqlSource, timeout: int) -> None:
+        self.told: set[str] = set()
+        self._settings = settings
+        self._timeout = timeout
+        self._query = re.sub(r"[\s;]+\Z", "", settings.query)
+        self._connection: psycopg.Connection | None = None
+        self._addresses: set[str] = set()
+        self._cut = False
+
+    def run(self, work: "Callable[[Session], Outcome]") -> Outcome:
+        """What ``work`` gives, with psycopg's exceptions translated."""
+        try:
+            self._connection = self._connection or self._connect()
+            return work(self)
+        except psycopg.Error as error:
+            raise _translated(error) from None
+        finally:
+            if self._cut and self._connection:
+                self._connection.close()
+
+    def everything(self) -> Delivery:
+        """Each row."""
+        self._listen_to_what_came()
+        self.told.clear()
+        self._look_at_columns()
+        cursor = self._cursor()
+        cursor.execute("BEGIN")
+        cursor.execute(f"DECLARE l3ctl_rows NO SCROLL CURSOR FOR {self._rows()}")
+        delivery = Delivery([document for document, _ in self._records(self._batches(cursor))])
+        cursor.execute("COMMIT")
+        return delivery
+
+    def changed(self) -> Delivery | None:
+        """The rows of the ports that were named; everything where something else was said, or too much; None for nothing."""
+        self._listen_to_what_came()
+        if _EVERYTHING in self.told:
+            return self.everything()
+        names = sorted(self.told)
+        self.told.clear()
+        if not names:
+            return None
+        cursor = self._cursor().execute(f"{self._rows()} WHERE l3ctl_source.name::text = ANY($1::text[])", [names])
+        found = list(self._records(cursor))
+        return Delivery([document for document, _ in found], frozenset(names) - {name for _, name in found}, whole=False)
+
+    def fileno(self) -> int:
+        """The connection's socket."""
+        assert self._connection
+        return self._connection.pgconn.socket
+
+    def cut(self) -> None:
+        """End it, from another thread than the one that is in `run`, which then closes what it used."""
+        self._cut = True
+        with suppress(OSError, psycopg.Error):
+            if self._connection:
+                with socket.socket(fileno=socket.dup(self.fileno())) as same:
+                    same.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Let go of the connection; one that was cut is still in use."""
+        if self._connection and not self._cut:
+            self._connection.close()
+
+    def _connect(self) -> psycopg.Connection:
+        """Listens before anything is read, so that nothing falls between."""
+        password = read_secret(self._settings.password_file) if self._settings.password_file else None
+        try:
+            connection = psycopg.connect(
+                self._settings.connection,
+                autocommit=True,
+                prepare_threshold=None,  # a prepared query fails once a table it reads has changed
+                application_name="l3ctl",
+                client_encoding="UTF8",
+                connect_timeout=self._timeout,
+                tcp_user_timeout=self._timeout * 1000,
+                **_KEEPALIVES,
+                **({"password": password} if password else {}),
+            )
+        except psycopg.ProgrammingError as error:
+            raise BadInput([Problem(f"{_PLACE}.connection", _words(error), "write it as for psql")]) from None
+        except psycopg.Error as error:
+            raise SourceFailed(f"postgresql: {_words(error)}", "check connection and password_file, and that the server runs") from None
+        connection.pgconn.notify_handler = self._hear
+        connection.adapters.register_loader("text", _Raw)
+        settings = {
+            "default_transaction_read_only": "on",
+            "lock_timeout": f"{self._timeout * 800}ms",
+            "statement_timeout": f"{self._timeout * 900}ms",
+            "cursor_tuple_fraction": "1",  # the planner shall not hurry for the first rows: all are fetched
+        }
+        connection.execute(
+            "SELECT set_config(name, value, false) FROM unnest(%s, %s) AS _(name, value)", [[*settings], [*settings.values()]]
+        )
+        if self._settings.channel:
+            try:
+                connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._settings.channel)))
+            except psycopg.Error as error:
+                mend = "connect to a primary server, past any pooler, or remove channel"
+                raise BadInput([Problem(f"{_PLACE}.channel", _words(error), mend)]) from None
+        return connection
+
+    def _hear(self, notify: pq.PGnotify) -> None:
+        """Too many names, and what cannot be one, stand for everything."""
+        name = notify.extra.decode(errors="replace")
+        self.told.add(name if len(name) <= _LONGEST_NAME and len(self.told) < _MOST_NAMES else _EVERYTHING)
+
+    def _listen_to_what_came(self) -> None:
+        """Without waiting for more."""
+        pgconn = self._used().pgconn
+        poll = select.poll()
+        poll.register(pgconn.socket, select.POLLIN)
+        while poll.poll(0):
+            pgconn.consume_input()
+            while notify := pgconn.notifies():
+                self._hear(notify)
+
+    def _look_at_columns(self) -> None:
+        columns = self._cursor().execute(f"SELECT * FROM ({self._query}\n) AS l3ctl_source LIMIT 0").description or ()
+        fetched_ports.check_columns([column.name for column in columns], f"{_PLACE}.query")
+        self._addresses = {column.name for column in columns if column.type_code in _ADDRESSES}
+
+    def _rows(self) -> str:
+        return f"SELECT row_to_json(l3ctl_source)::text FROM ({self._query}\n) AS l3ctl_source"
+
+    def _cursor(self) -> "psycopg.RawCursor[tuple[bytes]]":
+        """One that takes the percent signs of a person's query as they are."""
+        return psycopg.RawCursor(self._used())
+
+    def _used(self) -> psycopg.Connection:
+        assert self._connection
+        return self._connection
+
+    def _batches(self, cursor: "psycopg.RawCursor[tuple[bytes]]") -> Iterator[tuple[bytes]]:
+        while rows := cursor.execute(f"FETCH {_AT_ONCE} FROM l3ctl_rows").fetchall():
+            yield from rows
+
+    def _records(self, rows: Iterable[tuple[bytes]]) -> Iterator[tuple[Document, str]]:
+        """Each row's record, and its name."""
+        for number, (raw,) in enumerate(rows, 1):
+            if number > fetched_ports.MOST_ROWS:
+                raise SourceFailed(f"{_PLACE}.query: gives more than {fetched_ports.MOST_ROWS} rows", "check how it joins its tables")
+            value = self._value(raw)
+            name = value.get("name") if isinstance(value, dict) else None
+            yield fetched_ports.row("postgresql", number, value), name if isinstance(name, str) else ""
+
+    def _value(self, raw: bytes) -> Value:
+        """A row that is not JSON to our mind, as one with a key twice in a column of type json, is given as text, and refused as a record."""
+        text = raw.decode(errors="replace")
+        try:
+            value = read_json(text, "postgresql")
+        except BadInput:
+            return text
+        assert isinstance(value, dict)
+        for key in self._addresses & value.keys():
+            value[key] = _addresses(key, value[key])
+        return value
+
+
+class _Raw(Loader):
+    """Text as its bytes: what a database of encoding SQL_ASCII holds need not be UTF-8."""
+
+    def load(self, data: Buffer) -> bytes:
+        return bytes(data)
+
+
+def _addresses(key: str, value: Value) -> Value:
+    """Values of type inet and cidr as a record has them. One address of type inet has no length in PostgreSQL, one of type cidr has."""
+    if key in {"ipv6", "ipv4"} and not isinstance(value, list):
+        value = [value]
+    if isinstance(value, list):
+        return [_addresses("", one) if key not in {"ipv6", "ipv4"} else _address(key, one) for one in value]
+    return _address(key, value)
+
+
+def _address(key: str, value: Value) -> Value:
+    if not isinstance(value, str):
+        return value
+    if key == "ipv6":
+        return value if "/" in value else f"{value}/128"
+    return value.removesuffix("/128" if ":" in value else "/32")
+
+
+def _words(error: psycopg.Error) -> str:
+    """The server's own, with its hint, or the library's; on one line."""
+    said = [said for said in (error.diag.message_primary, error.diag.message_hint) if said] or [str(error)]
+    return " ".join(" ".join(said).split())[:400] or type(error).__name__
+
+
+def _translated(error: psycopg.Error) -> L3ctlError:
+    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
+        return SourceFailed(f"{_PLACE}.query: {_words(error)}", "see who holds a lock or what takes so long, or set timeout")
+    of_the_query = psycopg.ProgrammingError | psycopg.DataError | psycopg.NotSupportedError | psycopg.errors.ReadOnlySqlTransaction
+    if isinstance(error, of_the_query):
+        return BadInput([Problem(f"{_PLACE}.query", _words(error), "write one SELECT that this user may ask")])
+    return SourceFailed(f"postgresql: {_words(error)}", "see the server's log")
