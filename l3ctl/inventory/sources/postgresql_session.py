@@ -3,12 +3,13 @@
 It may only read. Every wait of the server's has an end shorter than the reading's, so that its own words say why there is no answer.
 """
 
+import json
 import re
 import select
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg import pq, sql
@@ -32,7 +33,7 @@ _EVERYTHING = ""
 """stands among the names that were told for all that are not one"""
 _AT_ONCE = 2000
 """rows"""
-_KEEPALIVES = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_KEEPALIVES: dict[str, Any] = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _ADDRESSES = {number for name in ("inet", "cidr") for number in (psycopg.adapters.types[name].oid, psycopg.adapters.types[name].array_oid)}
 
 
@@ -66,7 +67,7 @@ class Session:
         self._look_at_columns()
         cursor = self._cursor()
         cursor.execute("BEGIN")
-        cursor.execute(f"DECLARE l3ctl_rows NO SCROLL CURSOR FOR {self._rows()}")
+        cursor.execute(f"DECLARE l3ctl_rows NO SCROLL CURSOR FOR {self._asked()}")
         delivery = Delivery([document for document, _ in self._records(self._batches(cursor))])
         cursor.execute("COMMIT")
         return delivery
@@ -80,7 +81,7 @@ class Session:
         self.told.clear()
         if not names:
             return None
-        cursor = self._cursor().execute(f"{self._rows()} WHERE l3ctl_source.name::text = ANY($1::text[])", [names])
+        cursor = self._cursor().execute(self._asked(which="WHERE name::text = ANY($1::text[])"), [names])
         found = list(self._records(cursor))
         return Delivery([document for document, _ in found], frozenset(names) - {name for _, name in found}, whole=False)
 
@@ -114,8 +115,8 @@ class Session:
                 client_encoding="UTF8",
                 connect_timeout=self._timeout,
                 tcp_user_timeout=self._timeout * 1000,
+                password=password,
                 **_KEEPALIVES,
-                **({"password": password} if password else {}),
             )
         except psycopg.ProgrammingError as error:
             raise BadInput([Problem(f"{_PLACE}.connection", _words(error), "write it as for psql")]) from None
@@ -129,9 +130,8 @@ class Session:
             "statement_timeout": f"{self._timeout * 900}ms",
             "cursor_tuple_fraction": "1",  # the planner shall not hurry for the first rows: all are fetched
         }
-        connection.execute(
-            "SELECT set_config(name, value, false) FROM unnest(%s, %s) AS _(name, value)", [[*settings], [*settings.values()]]
-        )
+        asked = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS _(name, value)"
+        connection.execute(asked, [[*settings], [*settings.values()]])
         if self._settings.channel:
             try:
                 connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._settings.channel)))
@@ -156,14 +156,15 @@ class Session:
                 self._hear(notify)
 
     def _look_at_columns(self) -> None:
-        columns = self._cursor().execute(f"SELECT * FROM ({self._query}\n) AS l3ctl_source LIMIT 0").description or ()
+        columns = self._cursor().execute(self._asked("*", "LIMIT 0")).description or ()
         fetched_ports.check_columns([column.name for column in columns], f"{_PLACE}.query")
         self._addresses = {column.name for column in columns if column.type_code in _ADDRESSES}
 
-    def _rows(self) -> str:
-        return f"SELECT row_to_json(l3ctl_source)::text FROM ({self._query}\n) AS l3ctl_source"
+    def _asked(self, what: str = "name::text, row_to_json(l3ctl_source)::text", which: str = "") -> str:
+        """The query, which the configuration's author may write as he likes, as a part of ours; it may end in a comment."""
+        return f"SELECT {what} FROM ({self._query}\n) AS l3ctl_source {which}"  # noqa: S608
 
-    def _cursor(self) -> "psycopg.RawCursor[tuple[bytes]]":
+    def _cursor(self) -> "psycopg.RawCursor[tuple[bytes | None, bytes]]":
         """One that takes the percent signs of a person's query as they are."""
         return psycopg.RawCursor(self._used())
 
@@ -171,26 +172,23 @@ class Session:
         assert self._connection
         return self._connection
 
-    def _batches(self, cursor: "psycopg.RawCursor[tuple[bytes]]") -> Iterator[tuple[bytes]]:
+    def _batches(self, cursor: "psycopg.RawCursor[tuple[bytes | None, bytes]]") -> Iterator[tuple[bytes | None, bytes]]:
         while rows := cursor.execute(f"FETCH {_AT_ONCE} FROM l3ctl_rows").fetchall():
             yield from rows
 
-    def _records(self, rows: Iterable[tuple[bytes]]) -> Iterator[tuple[Document, str]]:
+    def _records(self, rows: Iterable[tuple[bytes | None, bytes]]) -> Iterator[tuple[Document, str]]:
         """Each row's record, and its name."""
-        for number, (raw,) in enumerate(rows, 1):
+        for number, (raw_name, raw) in enumerate(rows, 1):
             if number > fetched_ports.MOST_ROWS:
                 raise SourceFailed(f"{_PLACE}.query: gives more than {fetched_ports.MOST_ROWS} rows", "check how it joins its tables")
-            value = self._value(raw)
-            name = value.get("name") if isinstance(value, dict) else None
-            yield fetched_ports.row("postgresql", number, value), name if isinstance(name, str) else ""
+            name = (raw_name or b"").decode(errors="replace")
+            yield fetched_ports.row("postgresql", number, self._value(raw.decode(errors="replace"), name)), name
 
-    def _value(self, raw: bytes) -> Value:
-        """A row that is not JSON to our mind, as one with a key twice in a column of type json, is given as text, and refused as a record."""
-        text = raw.decode(errors="replace")
+    def _value(self, text: str, name: str) -> Value:
         try:
             value = read_json(text, "postgresql")
         except BadInput:
-            return text
+            return _loosely(text, name)
         assert isinstance(value, dict)
         for key in self._addresses & value.keys():
             value[key] = _addresses(key, value[key])
@@ -204,13 +202,20 @@ class _Raw(Loader):
         return bytes(data)
 
 
+def _loosely(text: str, name: str) -> Value:
+    """A row with something nobody should rely on, as a key twice in a value of type json: with its name, and to be refused as a record."""
+    try:
+        row = json.loads(text)
+    except (ValueError, RecursionError):
+        return {"name": name, "hosts": text}
+    return {key: one if isinstance(one, str | bool) else json.dumps(one) for key, one in row.items() if one is not None}
+
+
 def _addresses(key: str, value: Value) -> Value:
-    """Values of type inet and cidr as a record has them. One address of type inet has no length in PostgreSQL, one of type cidr has."""
-    if key in {"ipv6", "ipv4"} and not isinstance(value, list):
-        value = [value]
+    """Values of type inet and cidr as a record has them: one address has a length in IPv6 only, and a list may be written as its one item."""
     if isinstance(value, list):
-        return [_addresses("", one) if key not in {"ipv6", "ipv4"} else _address(key, one) for one in value]
-    return _address(key, value)
+        return [_address(key, one) for one in value]
+    return [_address(key, value)] if key in {"ipv6", "ipv4"} else _address(key, value)
 
 
 def _address(key: str, value: Value) -> Value:
