@@ -212,7 +212,7 @@ def _loosely(text: str, name: str) -> Value:
 
 
 def _addresses(key: str, value: Value) -> Value:
-    """Values of type inet and cidr as a record has them: one address has a length in IPv6 only, and a list may be written as its one item."""
+    """Values of type inet and cidr as a record has them: one address has a length in IPv6 only, and one item may stand for a list."""
     if isinstance(value, list):
         return [_address(key, one) for one in value]
     return [_address(key, value)] if key in {"ipv6", "ipv4"} else _address(key, value)
