@@ -77,8 +77,9 @@ CREATE TABLE prefixes (
     CONSTRAINT a_unicast_prefix CHECK (
         NOT (prefix && inet 'ff00::/8' OR prefix && inet 'fe80::/10' OR prefix && inet '::ffff:0:0/96' OR prefix && inet '::/127')
     ),
-    -- A prefix may be a part of another of the same port, and of no other port's.
-    CONSTRAINT no_overlap_across_ports EXCLUDE USING gist (prefix inet_ops WITH &&, port WITH <>)
+    -- A prefix may be a part of another of the same port, and of no other port's. (`|| ''`, since the planner would else look a port's prefixes
+    -- up in this index, which takes 30 times as long as in the one below.)
+    CONSTRAINT no_overlap_across_ports EXCLUDE USING gist (prefix inet_ops WITH &&, (port || '') WITH <>)
 );
 CREATE INDEX ON prefixes (port, mac);
 

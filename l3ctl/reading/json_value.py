@@ -7,20 +7,23 @@ opens this at a line. See `l3ctl.reading.fetched`.
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any, NoReturn
 
 from l3ctl.errors import BadInput, Problem
 from l3ctl.reading.document import DEPTH_LIMIT, Loc, Value, quoted
 from l3ctl.reading.fetched import Fetched
 
+_CONTAINERS = (dict, list)
+_CONTROL_UNESCAPED = re.compile("[\x7f-\x9f\ud800-\udfff]")  # of the others the grammar says that they are escaped
 _CONTROL = re.compile("[\0-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_PROBLEMS = 1000
 _TOO_DEEP = f"nested deeper than {DEPTH_LIMIT} levels", "nothing l3ctl reads is that deep"
 
 
-class _Refused:
-    """Stands in the tree where something has no value, until the tree is walked and its place is known."""
+class _Refused(Exception):
+    """Raised for what has no value, or put in its place, until the tree is walked and that place is known."""
 
     def __init__(self, what: str, mend: str) -> None:
         self.what = what
@@ -35,15 +38,32 @@ def read_json(raw: bytes | str, name: str) -> Value:
         what = f"byte 0x{error.object[error.start]:02x} at offset {error.start} is not UTF-8"
         raise BadInput([Problem(name, what, "JSON is always UTF-8")]) from None
     try:
-        value = _DECODER.decode(text)
+        value = _sound(text)
+        if value is None:
+            value = _MARKING.decode(text)
+            if problems := list(islice(_problems(Fetched(name, value)), _MOST_PROBLEMS)):
+                raise BadInput(problems)
     except json.JSONDecodeError as error:
         raise BadInput([Problem(name, *_not_json(text, error))]) from None
     except RecursionError:
         raise BadInput([Problem(name, *_TOO_DEEP)]) from None
-    problems = [problem for problem, _ in zip(_problems(Fetched(name, value)), range(_MOST_PROBLEMS), strict=False)]
-    if problems:
-        raise BadInput(problems)
-    return value  # type: ignore[no-any-return]  # what the hooks below make, and nothing refused
+    return value
+
+
+def _sound(text: str) -> Value:
+    """The value, where a quick look is enough to know that there is nothing to refuse, as there mostly is; else None."""
+    if "\\" in text or _CONTROL_UNESCAPED.search(text):
+        return None
+    try:
+        value = _STRICT.decode(text)
+    except _Refused:
+        return None
+    inside = [value]
+    for _ in range(DEPTH_LIMIT):
+        inside = [part for one in inside for part in (one.values() if isinstance(one, dict) else one) if isinstance(part, _CONTAINERS)]
+        if not inside:
+            return value  # type: ignore[no-any-return]  # what the hooks make
+    return None
 
 
 def _not_json(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
@@ -72,19 +92,30 @@ def _problems(document: Fetched) -> Iterator[Problem]:
                 yield document.problem(loc, f"a key has a character that is not allowed: {quoted(odd)}", "remove it")
 
 
-def _mapping(pairs: list[tuple[str, Any]]) -> object:
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        return _Refused(f"key {quoted(twice)} is written twice", "keep one")
+        raise _Refused(f"key {quoted(twice)} is written twice", "keep one")
     if None in mapping.values():
         return {key: value for key, value in pairs if value is not None}
     return mapping
 
 
-def _constant(word: str) -> object:
-    return _Refused(f"{word} is not JSON", "write a number")
+def _constant(word: str) -> NoReturn:
+    raise _Refused(f"{word} is not JSON", "write a number")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_mapping, parse_int=str, parse_float=str, parse_constant=_constant)
+def _marking(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def mark(value: Any) -> Any:
+        try:
+            return hook(value)
+        except _Refused as refused:
+            return refused
+
+    return mark
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_mapping, parse_int=str, parse_float=str, parse_constant=_constant)
+_MARKING = json.JSONDecoder(object_pairs_hook=_marking(_mapping), parse_int=str, parse_float=str, parse_constant=_marking(_constant))

@@ -24,6 +24,8 @@ from l3ctl.reading.json_value import read_json
 from l3ctl.reading.secret import read_secret
 
 Outcome = TypeVar("Outcome")
+_Row = tuple[bytes | None, bytes]
+"""a name, and the whole as JSON"""
 
 _PLACE = "inventory.postgresql"
 _MOST_NAMES = 1000
@@ -81,8 +83,8 @@ class Session:
         self.told.clear()
         if not names:
             return None
-        cursor = self._cursor().execute(self._asked(which="WHERE name::text = ANY($1::text[])"), [names])
-        found = list(self._records(cursor))
+        rows = self._cursor().execute(self._asked(which="WHERE name::text = ANY($1::text[])"), [names]).fetchall()
+        found = list(self._records([rows]))
         return Delivery([document for document, _ in found], frozenset(names) - {name for _, name in found}, whole=False)
 
     def fileno(self) -> int:
@@ -128,6 +130,7 @@ class Session:
             "default_transaction_read_only": "on",
             "lock_timeout": f"{self._timeout * 800}ms",
             "statement_timeout": f"{self._timeout * 900}ms",
+            "jit": "off",  # takes longer than the query
             "cursor_tuple_fraction": "1",  # the planner shall not hurry for the first rows: all are fetched
         }
         asked = "SELECT set_config(name, value, false) FROM unnest(%s::text[], %s::text[]) AS _(name, value)"
@@ -164,7 +167,7 @@ class Session:
         """The query, which the configuration's author may write as he likes, as a part of ours; it may end in a comment."""
         return f"SELECT {what} FROM ({self._query}\n) AS l3ctl_source {which}"  # noqa: S608
 
-    def _cursor(self) -> "psycopg.RawCursor[tuple[bytes | None, bytes]]":
+    def _cursor(self) -> "psycopg.RawCursor[_Row]":
         """One that takes the percent signs of a person's query as they are."""
         return psycopg.RawCursor(self._used())
 
@@ -172,27 +175,33 @@ class Session:
         assert self._connection
         return self._connection
 
-    def _batches(self, cursor: "psycopg.RawCursor[tuple[bytes | None, bytes]]") -> Iterator[tuple[bytes | None, bytes]]:
+    def _batches(self, cursor: "psycopg.RawCursor[_Row]") -> Iterator[list[_Row]]:
         while rows := cursor.execute(f"FETCH {_AT_ONCE} FROM l3ctl_rows").fetchall():
-            yield from rows
+            yield rows
 
-    def _records(self, rows: Iterable[tuple[bytes | None, bytes]]) -> Iterator[tuple[Document, str]]:
+    def _records(self, batches: Iterable[list[_Row]]) -> Iterator[tuple[Document, str]]:
         """Each row's record, and its name."""
-        for number, (raw_name, raw) in enumerate(rows, 1):
+        number = 0
+        for rows in batches:
+            names = [(name or b"").decode(errors="replace") for name, _ in rows]
+            for name, value in zip(names, self._values([raw.decode(errors="replace") for _, raw in rows], names), strict=True):
+                number += 1
+                yield fetched_ports.row("postgresql", number, value), name
             if number > fetched_ports.MOST_ROWS:
                 raise SourceFailed(f"{_PLACE}.query: gives more than {fetched_ports.MOST_ROWS} rows", "check how it joins its tables")
-            name = (raw_name or b"").decode(errors="replace")
-            yield fetched_ports.row("postgresql", number, self._value(raw.decode(errors="replace"), name)), name
 
-    def _value(self, text: str, name: str) -> Value:
+    def _values(self, texts: list[str], names: list[str]) -> Iterator[Value]:
+        """Of rows in JSON. Read all at once, they share the text of their keys."""
         try:
-            value = read_json(text, "postgresql")
+            rows = read_json(f"[{','.join(texts)}]", "postgresql")
         except BadInput:
-            return _loosely(text, name)
-        assert isinstance(value, dict)
-        for key in self._addresses & value.keys():
-            value[key] = _addresses(key, value[key])
-        return value
+            rows = [_cautiously(text, name) for text, name in zip(texts, names, strict=True)]
+        assert isinstance(rows, list)
+        for row in rows:
+            assert isinstance(row, dict)
+            for key in self._addresses & row.keys():
+                row[key] = _addresses(key, row[key])
+            yield row
 
 
 class _Raw(Loader):
@@ -202,8 +211,12 @@ class _Raw(Loader):
         return bytes(data)
 
 
-def _loosely(text: str, name: str) -> Value:
-    """A row with something nobody should rely on, as a key twice in a value of type json: with its name, and to be refused as a record."""
+def _cautiously(text: str, name: str) -> Value:
+    """A row of several. With something nobody should rely on, as a key twice in a value of type json, it is given so that it is refused."""
+    try:
+        return read_json(text, "postgresql")
+    except BadInput:
+        pass
     try:
         row = json.loads(text)
     except (ValueError, RecursionError):

@@ -19,9 +19,10 @@ from l3ctl.errors import BadInput, Problem, SourceFailed
 from l3ctl.inventory import fetched_ports
 from l3ctl.inventory.alarm import Alarm
 from l3ctl.inventory.source import Delivery
-from l3ctl.reading.document import Document, Value
+from l3ctl.reading.document import Value
 from l3ctl.reading.json_value import read_json
 
+_Row = tuple[object, ...]
 _QUERY = "inventory.sqlite.query"
 _LISTS = {"ipv6", "ipv4"}
 _JSON = {"hosts", "bgp", *_LISTS}
@@ -51,9 +52,9 @@ class Reader:
     def read(self) -> Delivery:
         """Each row. The watch is laid first, so that nothing falls between."""
         self._follow()
-        rows = self._rows()
-        self._digest = _digest(rows)
-        return self._delivery(rows)
+        names, rows = self._rows()
+        self._digest = _digest(names, rows)
+        return self._delivery(names, rows)
 
     def fileno(self) -> int | None:
         """The watch, once it has been read for the first time."""
@@ -64,11 +65,12 @@ class Reader:
         if self._watch and not self._watch.is_due():
             return None
         self._follow()
-        rows = self._rows()
-        if _digest(rows) == self._digest:
+        names, rows = self._rows()
+        digest = _digest(names, rows)
+        if digest == self._digest:
             return None
-        self._digest = _digest(rows)
-        return self._delivery(rows)
+        self._digest = digest
+        return self._delivery(names, rows)
 
     def close(self) -> None:
         """Let go of the watch."""
@@ -81,12 +83,12 @@ class Reader:
             self._watch = self._watch or _Watch()
             self._watch.follow(self._path.resolve())
 
-    def _delivery(self, rows: list[dict[str, object]]) -> Delivery:
-        return Delivery([self._record(number, row) for number, row in enumerate(rows, 1)])
-
-    def _record(self, number: int, row: dict[str, object]) -> Document:
-        value: dict[str, Value] = {key: self._value(key, cell) for key, cell in row.items() if cell is not None}
-        return fetched_ports.row(self._name, number, value)
+    def _delivery(self, names: list[str], rows: list[_Row]) -> Delivery:
+        records = []
+        for number, row in enumerate(rows, 1):
+            value = {key: self._value(key, cell) for key, cell in zip(names, row, strict=True) if cell is not None}
+            records.append(fetched_ports.row(self._name, number, value))
+        return Delivery(records)
 
     def _value(self, key: str, cell: object) -> Value:
         if key in _BOOLEANS and cell in _WORDS:
@@ -101,8 +103,8 @@ class Reader:
                 return [word for word in re.split(r"[\s,]+", cell) if word]
         return str(cell)
 
-    def _rows(self) -> list[dict[str, object]]:
-        """What the query gives, by the columns' names."""
+    def _rows(self) -> tuple[list[str], list[_Row]]:
+        """The columns' names, and what the query gives."""
         deadline = time.monotonic() + self._timeout
         path = self._path.absolute()
         try:
@@ -119,7 +121,7 @@ class Reader:
             raise self._translated(error) from None
         if len(rows) > fetched_ports.MOST_ROWS:
             raise SourceFailed(f"{_QUERY}: gives more than {fetched_ports.MOST_ROWS} rows", "check how it joins its tables")
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return names, rows
 
     def _columns(self, cursor: sqlite3.Cursor) -> list[str]:
         if not cursor.description:
@@ -180,8 +182,8 @@ class _Watch:
         self._notify.close()
 
 
-def _digest(rows: list[dict[str, object]]) -> bytes:
-    digest = hashlib.blake2b()
+def _digest(names: list[str], rows: list[_Row]) -> bytes:
+    digest = hashlib.blake2b(repr(names).encode())
     for row in rows:
-        digest.update(repr(tuple(row.items())).encode(errors="replace"))
+        digest.update(repr(row).encode(errors="replace"))
     return digest.digest()
