@@ -58,12 +58,10 @@ def _sound(text: str) -> Value:
         value = _STRICT.decode(text)
     except _Refused:
         return None
-    inside = [value]
+    inside = [value] if isinstance(value, _CONTAINERS) else []
     for _ in range(DEPTH_LIMIT):
         inside = [part for one in inside for part in (one.values() if isinstance(one, dict) else one) if isinstance(part, _CONTAINERS)]
-        if not inside:
-            return value  # type: ignore[no-any-return]  # what the hooks make
-    return None
+    return None if inside else value
 
 
 def _not_json(text: str, error: json.JSONDecodeError) -> tuple[str, str]:
