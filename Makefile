@@ -8,8 +8,8 @@ L3CTL := $(VENV)/bin/l3ctl
 # bcc exists only as Debian's python3-bpfcc, so the environment is made by the system's Python and sees its packages.
 PYTHON := /usr/bin/python3
 PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
-# What attackers use, for tests/evasion, and the other two BGP daemons, for tests/bgp.
-TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd
+# What attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, and a database, for tests/sources.
+TEST_PACKAGES := thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15
 LINT_PACKAGES := clang
 # For jobs in stock kernels under QEMU, for tests/vm.
 VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static
@@ -17,7 +17,7 @@ VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static
 BOX_PACKAGES := mmdebstrap extlinux e2fsprogs qemu-system-x86 qemu-utils openssh-client
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients dnsmasq-base iptables rsync
 # What would come up with the machine, of the packages above: package:unit.
-DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service \
+DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
 .PHONY: help setup demo test vm vm-packages evasion fuzz lint box lab lab-down vagrant-validate vagrant-test clean

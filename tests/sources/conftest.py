@@ -1,0 +1,65 @@
+"""One PostgreSQL for all tests, each of which has a database of its own."""
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from l3ctl.configuration import PostgresqlSource
+from l3ctl.inventory.sources.postgresql import Reader
+from tests.sources.cluster import Cluster
+
+SCHEMA = Path(__file__).parents[2] / "configs" / "schema.sql"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    one = Cluster()
+    try:
+        one.start()
+        yield one
+    finally:
+        one.remove()
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> str:
+    return cluster.database()
+
+
+@pytest.fixture
+def connection(cluster: Cluster, database: str) -> Iterator[psycopg.Connection]:
+    """Whoever writes."""
+    with psycopg.connect(cluster.where(database), autocommit=True) as one:
+        yield one
+
+
+@pytest.fixture
+def reader(cluster: Cluster, database: str) -> Iterator[Callable[..., Reader]]:
+    """Makes readers of the test's database."""
+    made: list[Reader] = []
+
+    def make(query: str, channel: str | None = None, timeout: int = 10, where: str = "", password_file: Path | None = None) -> Reader:
+        made.append(Reader(PostgresqlSource(where or cluster.where(database), query, channel, password_file), timeout))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture(scope="session")
+def billing_template(cluster: Cluster) -> str:
+    name = cluster.database()
+    command = ["psql", "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", cluster.where(name), "-f", SCHEMA]
+    subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    return name
+
+
+@pytest.fixture
+def billing(cluster: Cluster, billing_template: str) -> Iterator[psycopg.Connection]:
+    """A database made from configs/schema.sql."""
+    with psycopg.connect(cluster.where(cluster.database(billing_template)), autocommit=True) as one:
+        yield one
