@@ -7,6 +7,7 @@ import selectors
 import signal
 import socket
 import time
+import traceback
 from collections import deque
 from pathlib import Path
 from typing import NoReturn
@@ -17,7 +18,7 @@ from l3ctl.reader.messages import HEADER, Ask, Told, Verdict, send
 from l3ctl.report import Report
 
 _PR_SET_PDEATHSIG = 1
-_LONGEST_REST = 60.0
+_LONGEST_REST = 5.0
 """seconds between two attempts at most, where a source fails; the first comes after one"""
 
 
@@ -33,6 +34,8 @@ def live(path: Path, channel: socket.socket) -> NoReturn:
         _Follower(path, channel).run()
     except EOFError:
         pass
+    except BaseException:
+        traceback.print_exc()
     finally:
         os._exit(0)
 
