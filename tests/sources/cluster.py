@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -22,7 +23,6 @@ SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "40",
     "shared_buffers": "64MB",
     "autovacuum": "off",
@@ -83,7 +83,7 @@ class Cluster:
 
     def remove(self) -> None:
         if self._server and self._server.poll() is None:
-            self.stop()
+            self._end(signal.SIGQUIT)  # nothing has to be kept
         shutil.rmtree(self.folder)
 
     def where(self, database: str, user: str = "postgres") -> str:
@@ -98,7 +98,8 @@ class Cluster:
 
     def _end(self, signum: int) -> None:
         assert self._server
-        os.kill(self._server.pid, signum)
+        with suppress(ProcessLookupError):  # ended already
+            os.kill(self._server.pid, signum)
         try:
             self._server.wait(WAIT)
         except subprocess.TimeoutExpired:

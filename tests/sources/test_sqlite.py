@@ -151,6 +151,7 @@ def test_a_database_put_in_its_place_is_heard_of(path: Path, reader: Callable[..
         ("SELEC 1", 'near "SELEC": syntax error; write one SELECT'),
         ("SELECT * FROM nowhere", "no such table: nowhere; write one SELECT"),
         ("SELECT missing", "no such column: missing; write one SELECT"),
+        ("SELECT missing FROM ports", "no such column: missing; write one SELECT"),
         ("SELECT 1 AS name; SELECT 2", "You can only execute one statement at a time.; write one SELECT"),
         (
             "SELECT ? AS name",

@@ -141,7 +141,7 @@ class Reader:
             return SourceFailed(f"{_QUERY}: takes longer than {self._timeout} s", "make it faster, or set timeout")
         if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             return BadInput([Problem(self._name, words, "check that it is the database you mean, or restore it")])
-        if code.startswith(("SQLITE_ERROR", "SQLITE_READONLY", "SQLITE_AUTH")) or not code:
+        if code.startswith(("SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_READONLY", "SQLITE_AUTH")) or not code:
             return BadInput([Problem(_QUERY, words, "write one SELECT")])
         return SourceFailed(f"{self._name}: {words}", "check the path, its mode and the disk")
 
