@@ -26,6 +26,8 @@ SETTINGS = {
     "max_connections": "40",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "min_wal_size": "32MB",
+    "max_wal_size": "32MB",
 }
 
 
@@ -33,7 +35,10 @@ class Cluster:
     """Runs between `start` and `kill` or `stop`; what was written stays until `remove`."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="l3ctl-pg"))  # short: a socket's path has 107 bytes
+        memory = Path("/dev/shm")
+        roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
+        # Its path is short: a socket's has 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="l3ctl-pg", dir=memory if roomy else None))
         self._server: subprocess.Popen[bytes] | None = None
         self._numbers = count()
         # PostgreSQL refuses to be root.

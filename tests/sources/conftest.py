@@ -63,5 +63,5 @@ def billing_database(cluster: Cluster) -> str:
 def billing(cluster: Cluster, billing_database: str) -> Iterator[psycopg.Connection]:
     """A database made from configs/schema.sql, with nothing in it."""
     with psycopg.connect(cluster.where(billing_database), autocommit=True) as one:
-        one.execute("TRUNCATE servers CASCADE")
+        one.execute("DELETE FROM servers")  # TRUNCATE makes two dozen files anew
         yield one

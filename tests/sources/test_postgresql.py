@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import psycopg
@@ -15,7 +15,7 @@ import pytest
 
 from l3ctl.configuration import Inventory, PostgresqlSource
 from l3ctl.errors import BadInput, SourceFailed
-from l3ctl.inventory import load_inventory
+from l3ctl.inventory import fetched_ports, load_inventory
 from l3ctl.inventory.source import Delivery
 from l3ctl.inventory.sources.postgresql import Reader
 from tests.sources.cluster import Cluster
@@ -185,6 +185,13 @@ def test_a_query_that_cannot_be_asked(cluster: Cluster, writer: psycopg.Connecti
     assert source.fileno() is None
 
 
+def test_a_query_that_gives_far_too_much(reader: Readers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_ports, "MOST_ROWS", 1000)
+    endless = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n::text AS name FROM t"
+    line = "inventory.postgresql.query: gives more than 1000 rows; check how it joins its tables"
+    assert lines_of(reader(endless).read) == [line]
+
+
 def test_no_row_is_an_inventory_without_ports(writer: psycopg.Connection, reader: Readers) -> None:
     writer.execute("TRUNCATE ports")
     assert reader(QUERY).read() == Delivery([])
@@ -242,7 +249,7 @@ def test_nothing_falls_between_connecting_and_reading(writer: psycopg.Connection
     found: list[Delivery] = []
     reading = threading.Thread(target=lambda: found.append(source.read()))
     reading.start()
-    asked = "SELECT FROM pg_stat_activity WHERE application_name = 'l3ctl' AND datname = current_database() AND query LIKE 'FETCH%'"
+    asked = "SELECT FROM pg_stat_activity WHERE application_name = 'l3ctl' AND state = 'active' AND query LIKE 'FETCH%'"
     while not writer.execute(asked).fetchall():
         assert reading.is_alive()
     writer.execute("UPDATE ports SET vlan = 7; NOTIFY \"Ports\", 'web1'; NOTIFY \"Ports\", 'web2'")
@@ -368,7 +375,7 @@ def test_what_is_no_database(greeting: bytes) -> None:
 
         def greet() -> None:
             one, _ = server.accept()
-            with one:
+            with one, suppress(OSError):
                 one.sendall(greeting)
                 one.settimeout(10)
                 while one.recv(1000):
