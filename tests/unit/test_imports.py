@@ -86,7 +86,15 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
 
 @pytest.mark.parametrize(
     ("library", "owner"),
-    [("pyroute2", "kernel/"), ("bcc", "xdp/loader.py"), ("yaml", "reading/document.py"), ("exabgp", "nobody: it is a program beside us")],
+    [
+        *(
+            ("pyroute2", "kernel/"),
+            ("bcc", "xdp/loader.py"),
+            ("yaml", "reading/document.py"),
+            ("exabgp", "nobody: it is a program beside us"),
+        ),
+        *(("psycopg", "inventory/sources/postgresql_session.py"), ("requests", "inventory/sources/")),
+    ],
 )
 def test_a_library_has_one_room(library: str, owner: str) -> None:
     for _, path in files():
