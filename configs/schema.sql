@@ -96,12 +96,12 @@ CREATE INDEX ON addresses (port, mac);
 -- A record for each port that has a host and whose server is in service.
 CREATE VIEW l3ctl_ports AS
 SELECT name, router, interface, trunk, nullif(vlan, 0) AS vlan, guard, qinq, mode, source_guard, announce, bgp, (
-    SELECT jsonb_agg(jsonb_strip_nulls(jsonb_build_object(
+    SELECT json_agg(json_build_object(
         'mac', mac,
         'link_local', host(link_local),
-        'ipv6', (SELECT jsonb_agg(prefix ORDER BY prefix) FROM prefixes WHERE (port, mac) = (hosts.port, hosts.mac)),
-        'ipv4', (SELECT jsonb_agg(host(address) ORDER BY address) FROM addresses WHERE (port, mac) = (hosts.port, hosts.mac))
-    )) ORDER BY mac) FROM hosts WHERE port = ports.name
+        'ipv6', (SELECT json_agg(prefix ORDER BY prefix) FROM prefixes WHERE (port, mac) = (hosts.port, hosts.mac)),
+        'ipv4', (SELECT json_agg(host(address) ORDER BY address) FROM addresses WHERE (port, mac) = (hosts.port, hosts.mac))
+    ) ORDER BY mac) FROM hosts WHERE port = ports.name
 ) AS hosts
 FROM ports
 WHERE EXISTS (SELECT FROM hosts WHERE port = ports.name) AND EXISTS (SELECT FROM servers WHERE name = ports.server AND in_service);

@@ -3,7 +3,6 @@
 import ctypes
 import os
 import time
-from contextlib import suppress
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -18,30 +17,25 @@ class Alarm:
     """Off until it is set; readable from its time on until it is taken or set again."""
 
     def __init__(self) -> None:
-        self._file: int = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self._file < 0:
+        number: int = _LIBC.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if number < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        self.is_set = False
+        self._file = os.fdopen(number, "rb", buffering=0)
 
     def fileno(self) -> int:
         """What becomes readable."""
-        return self._file
+        return self._file.fileno()
 
     def set(self, seconds: float) -> None:
         """Ring in so many seconds, more than none."""
         nanoseconds = int(seconds * 1e9)
-        if _LIBC.timerfd_settime(self._file, 0, ctypes.byref(_Timer(0, 0, *divmod(nanoseconds, 10**9))), None):
+        if _LIBC.timerfd_settime(self.fileno(), 0, ctypes.byref(_Timer(0, 0, *divmod(nanoseconds, 10**9))), None):
             raise OSError(ctypes.get_errno(), "timerfd_settime")
-        self.is_set = True
 
     def take(self) -> bool:
         """Whether it has rung; it is off then."""
-        with suppress(BlockingIOError):
-            os.read(self._file, 8)
-            self.is_set = False
-            return True
-        return False
+        return self._file.read(8) is not None
 
     def close(self) -> None:
         """Let go of it."""
-        os.close(self._file)
+        self._file.close()

@@ -21,7 +21,7 @@ from l3ctl.lab.topology import Lab
 from tests.sources.cluster import Cluster
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
-WHOLE = 30.0
+WHOLE = 15.0
 """seconds after which something has gone wrong"""
 CHANGES = int(os.environ.get("L3CTL_CHANGES", "20"))
 """commits that are timed"""

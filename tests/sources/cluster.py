@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -22,10 +23,11 @@ SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "max_connections": "40",
     "shared_buffers": "64MB",
     "autovacuum": "off",
+    "min_wal_size": "32MB",
+    "max_wal_size": "32MB",
 }
 
 
@@ -33,7 +35,10 @@ class Cluster:
     """Runs between `start` and `kill` or `stop`; what was written stays until `remove`."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="l3ctl-pg"))  # short: a socket's path has 107 bytes
+        memory = Path("/dev/shm")
+        roomy = memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30
+        # Its path is short: a socket's has 107 bytes.
+        self.folder = Path(tempfile.mkdtemp(prefix="l3ctl-pg", dir=memory if roomy else None))
         self._server: subprocess.Popen[bytes] | None = None
         self._numbers = count()
         # PostgreSQL refuses to be root.
@@ -83,7 +88,7 @@ class Cluster:
 
     def remove(self) -> None:
         if self._server and self._server.poll() is None:
-            self.stop()
+            self._end(signal.SIGQUIT)  # nothing has to be kept
         shutil.rmtree(self.folder)
 
     def where(self, database: str, user: str = "postgres") -> str:
@@ -98,7 +103,8 @@ class Cluster:
 
     def _end(self, signum: int) -> None:
         assert self._server
-        os.kill(self._server.pid, signum)
+        with suppress(ProcessLookupError):  # ended already
+            os.kill(self._server.pid, signum)
         try:
             self._server.wait(WAIT)
         except subprocess.TimeoutExpired:

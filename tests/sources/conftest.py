@@ -24,21 +24,22 @@ def cluster() -> Iterator[Cluster]:
         one.remove()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def database(cluster: Cluster) -> str:
     return cluster.database()
 
 
 @pytest.fixture
 def connection(cluster: Cluster, database: str) -> Iterator[psycopg.Connection]:
-    """Whoever writes."""
+    """Whoever writes, with nothing there."""
     with psycopg.connect(cluster.where(database), autocommit=True) as one:
+        one.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC")
         yield one
 
 
 @pytest.fixture
 def reader(cluster: Cluster, database: str) -> Iterator[Callable[..., Reader]]:
-    """Makes readers of the test's database."""
+    """Makes readers of that database."""
     made: list[Reader] = []
 
     def make(query: str, channel: str | None = None, timeout: int = 10, where: str = "", password_file: Path | None = None) -> Reader:
@@ -51,7 +52,7 @@ def reader(cluster: Cluster, database: str) -> Iterator[Callable[..., Reader]]:
 
 
 @pytest.fixture(scope="session")
-def billing_template(cluster: Cluster) -> str:
+def billing_database(cluster: Cluster) -> str:
     name = cluster.database()
     command = ["psql", "-X", "-q", "-1", "-v", "ON_ERROR_STOP=1", "-d", cluster.where(name), "-f", SCHEMA]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
@@ -59,7 +60,8 @@ def billing_template(cluster: Cluster) -> str:
 
 
 @pytest.fixture
-def billing(cluster: Cluster, billing_template: str) -> Iterator[psycopg.Connection]:
-    """A database made from configs/schema.sql."""
-    with psycopg.connect(cluster.where(cluster.database(billing_template)), autocommit=True) as one:
+def billing(cluster: Cluster, billing_database: str) -> Iterator[psycopg.Connection]:
+    """A database made from configs/schema.sql, with nothing in it."""
+    with psycopg.connect(cluster.where(billing_database), autocommit=True) as one:
+        one.execute("DELETE FROM servers")  # TRUNCATE makes two dozen files anew
         yield one

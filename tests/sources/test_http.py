@@ -181,7 +181,7 @@ def test_a_server_may_send_us_on_to_itself_only(server: Server, token_file: Path
             "answers with a web page; check url and token_file; a page for people to log in on?",
         ),
         (
-            lambda request: request.give(200, b"x", Content_Encoding="gzip"),
+            lambda request: request.give(200, b"no gzip", Content_Encoding="gzip"),
             "Error -3 while decompressing data: incorrect header check; check url",
         ),
         (

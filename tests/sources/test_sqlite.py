@@ -10,7 +10,7 @@ import pytest
 
 from l3ctl.configuration import Inventory, SqliteSource
 from l3ctl.errors import BadInput
-from l3ctl.inventory import load_inventory
+from l3ctl.inventory import fetched_ports, load_inventory
 from l3ctl.inventory.sources.sqlite import Reader
 from tests.sources.outcome import lines_of, names, news, readable, values
 
@@ -151,6 +151,7 @@ def test_a_database_put_in_its_place_is_heard_of(path: Path, reader: Callable[..
         ("SELEC 1", 'near "SELEC": syntax error; write one SELECT'),
         ("SELECT * FROM nowhere", "no such table: nowhere; write one SELECT"),
         ("SELECT missing", "no such column: missing; write one SELECT"),
+        ("SELECT missing FROM ports", "no such column: missing; write one SELECT"),
         ("SELECT 1 AS name; SELECT 2", "You can only execute one statement at a time.; write one SELECT"),
         (
             "SELECT ? AS name",
@@ -169,12 +170,13 @@ def test_a_query_that_cannot_be_asked(path: Path, reader: Callable[..., Reader],
     assert lines_of(reader(query).read, BadInput) == [f"inventory.sqlite.query: {line}"]
 
 
-def test_a_query_that_does_not_end(path: Path, reader: Callable[..., Reader]) -> None:
+def test_a_query_that_does_not_end(path: Path, reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetched_ports, "MOST_ROWS", 1000)
     path.touch()
     endless = "WITH RECURSIVE t(name) AS (SELECT 1 UNION ALL SELECT name + 1 FROM t) SELECT * FROM t"
     line = "inventory.sqlite.query: takes longer than 1 s; make it faster, or set timeout"
     assert lines_of(reader(f"{endless} WHERE name < 0", 1).read) == [line]
-    line = "inventory.sqlite.query: gives more than 1000000 rows; check how it joins its tables"
+    line = "inventory.sqlite.query: gives more than 1000 rows; check how it joins its tables"
     assert lines_of(reader(endless, 60).read) == [line]
 
 

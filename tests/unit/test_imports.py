@@ -97,6 +97,8 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
         ("yaml", "reading/document.py"),
         ("inotify_simple", "inventory/watching.py"),
         ("exabgp", "nobody: it is a program beside us"),
+        ("psycopg", "inventory/sources/postgresql_session.py"),
+        ("requests", "inventory/sources/"),
     ],
 )
 def test_a_library_has_one_room(library: str, owner: str) -> None:

@@ -31,7 +31,7 @@ class Reader:
         # A notification that arrives amid a query is taken off the socket then, which has nothing more to tell; `_more` has. The number
         # that is watched also stays the same over connections.
         self._either = select.epoll()
-        self._more = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._more = os.fdopen(os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC), "r+b", buffering=0)
         self._either.register(self._more, select.EPOLLIN)
 
     def read(self) -> Delivery:
@@ -51,15 +51,14 @@ class Reader:
     def close(self) -> None:
         """Let go of the connection, and of what watches it."""
         self._drop()
-        if not self._either.closed:
-            self._either.close()
-            os.close(self._more)
+        self._either.close()
+        self._more.close()
 
     def _bounded(self, work: Callable[[Session], Delivery | None]) -> Delivery | None:
         """Have ``work`` done in time. Whatever goes wrong ends the session: what was told on it may be lost."""
         session = self._session or Session(self._settings, self._timeout)
         with suppress(BlockingIOError):
-            os.eventfd_read(self._more)
+            os.eventfd_read(self._more.fileno())
         try:
             delivery = within(self._timeout, lambda: session.run(work), session.cut)
         except TimeoutError:
@@ -72,7 +71,7 @@ class Reader:
             self._session, self._socket = session, session.fileno()
             self._either.register(self._socket, select.EPOLLIN)
         if session.told:
-            os.eventfd_write(self._more, 1)
+            os.eventfd_write(self._more.fileno(), 1)
         return delivery
 
     def _drop(self) -> None:

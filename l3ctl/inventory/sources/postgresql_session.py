@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import psycopg
 from psycopg import pq, sql
-from psycopg.adapt import Buffer, Loader
 
 from l3ctl.configuration import PostgresqlSource
 from l3ctl.errors import BadInput, L3ctlError, Problem, SourceFailed
@@ -24,7 +23,7 @@ from l3ctl.reading.json_value import read_json
 from l3ctl.reading.secret import read_secret
 
 Outcome = TypeVar("Outcome")
-_Row = tuple[bytes | None, bytes]
+_Row = tuple[str | None, str]
 """a name, and the whole as JSON"""
 
 _PLACE = "inventory.postgresql"
@@ -114,7 +113,7 @@ class Session:
                 autocommit=True,
                 prepare_threshold=None,  # a prepared query fails once a table it reads has changed
                 application_name="l3ctl",
-                client_encoding="UTF8",
+                client_encoding="UTF8",  # so the server sees to it that text is text
                 connect_timeout=self._timeout,
                 tcp_user_timeout=self._timeout * 1000,
                 password=password,
@@ -125,7 +124,6 @@ class Session:
         except psycopg.Error as error:
             raise SourceFailed(f"postgresql: {_words(error)}", "check connection and password_file, and that the server runs") from None
         connection.pgconn.notify_handler = self._hear
-        connection.adapters.register_loader("text", _Raw)
         settings = {
             "default_transaction_read_only": "on",
             "lock_timeout": f"{self._timeout * 800}ms",
@@ -183,8 +181,8 @@ class Session:
         """Each row's record, and its name."""
         number = 0
         for rows in batches:
-            names = [(name or b"").decode(errors="replace") for name, _ in rows]
-            for name, value in zip(names, self._values([raw.decode(errors="replace") for _, raw in rows], names), strict=True):
+            names = [name or "" for name, _ in rows]
+            for name, value in zip(names, self._values([text for _, text in rows], names), strict=True):
                 number += 1
                 yield fetched_ports.row("postgresql", number, value), name
             if number > fetched_ports.MOST_ROWS:
@@ -202,13 +200,6 @@ class Session:
             for key in self._addresses & row.keys():
                 row[key] = _addresses(key, row[key])
             yield row
-
-
-class _Raw(Loader):
-    """Text as its bytes: what a database of encoding SQL_ASCII holds need not be UTF-8."""
-
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
 
 
 def _cautiously(text: str, name: str) -> Value:

@@ -33,9 +33,10 @@ _STEPS = 10_000
 
 # What a commit does to the database, its journal or its write-ahead log. A reader opens and makes files there too, but writes to none.
 _WRITES = flags.MODIFY | flags.MOVED_TO | flags.DELETE | flags.Q_OVERFLOW
-# When to look after a write: once a commit is most likely whole, and again, since with a write-ahead log it is only there for others
-# after a disk's flush that makes no event.
-_LOOKS = (0.05, 1.0)
+# Seconds after a write until a commit is most likely whole, and until another look: with a write-ahead log it is there for others only
+# after a disk's flush, which makes no event.
+_SOON = 0.05
+_LATER = 1.0
 
 
 class Reader:
@@ -141,7 +142,7 @@ class Reader:
             return SourceFailed(f"{_QUERY}: takes longer than {self._timeout} s", "make it faster, or set timeout")
         if code.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
             return BadInput([Problem(self._name, words, "check that it is the database you mean, or restore it")])
-        if code.startswith(("SQLITE_ERROR", "SQLITE_READONLY", "SQLITE_AUTH")) or not code:
+        if code.startswith(("SQLITE_ERROR", "SQLITE_SCHEMA", "SQLITE_READONLY", "SQLITE_AUTH")) or not code:
             return BadInput([Problem(_QUERY, words, "write one SELECT")])
         return SourceFailed(f"{self._name}: {words}", "check the path, its mode and the disk")
 
@@ -156,7 +157,7 @@ class _Watch:
         for one in (self._notify, self._alarm):
             self._either.register(one.fileno(), select.EPOLLIN)
         self._names: set[str] = set()
-        self._next: tuple[float, ...] = ()
+        self._soon = False
 
     def fileno(self) -> int:
         return self._either.fileno()
@@ -169,11 +170,12 @@ class _Watch:
     def is_due(self) -> bool:
         written = [event for event in self._notify.read(timeout=0) if event.name in self._names or event.mask & flags.Q_OVERFLOW]
         rung = self._alarm.take()
-        if written:
-            self._next = _LOOKS
-        if self._next and not self._alarm.is_set:
-            self._alarm.set(self._next[0])
-            self._next = self._next[1:]
+        if rung and self._soon:
+            self._soon = False
+            self._alarm.set(_LATER)
+        if written and not self._soon:
+            self._soon = True
+            self._alarm.set(_SOON)
         return rung
 
     def close(self) -> None:
