@@ -1,4 +1,4 @@
-"""Bytes somebody sends to hurt, by name; run as a program, reads one of them under limits: ``hostile.py KIND NAME``."""
+"""Bytes somebody sends to hurt, by name; run as a program, reads all of one kind under limits: ``hostile.py KIND``."""
 
 import json
 import resource
@@ -48,11 +48,11 @@ def every(kind: str) -> dict[str, Case]:
         "long-line": lambda: record(kind, '"' + "a" * (10 * MEGA)),
         "long-blank": lambda: record(kind, '"a"' + " " * (10 * MEGA) + '"b"'),
         "many-quotes": lambda: record(kind, '"' * (10 * MEGA + 1)),
-        "many-backslashes": lambda: record(kind, '"' + '\\"' * (5 * MEGA)),
-        "many-commas": lambda: record(kind, "[" + "," * (10 * MEGA)),
+        "many-backslashes": lambda: record(kind, '"' + '\\"' * (MEGA)),
+        "many-commas": lambda: record(kind, "[" + "," * (MEGA)),
         "many-lines": lambda: "\n" * (20 * MEGA),
         "deep-lists": lambda: record(kind, "[" * DEEP + "]" * DEEP),
-        "deep-lists-open": lambda: record(kind, "[" * (10 * MEGA)),
+        "deep-lists-open": lambda: record(kind, "[" * (MEGA)),
         "deep-mappings": lambda: record(kind, '{"a":' * DEEP),
     }
 
@@ -60,21 +60,21 @@ def every(kind: str) -> dict[str, Case]:
 HOSTILE: dict[str, dict[str, Case]] = {
     "yaml": {
         **{name: case for name, case in every("yaml").items() if name != "long-blank"},
-        "laughs": lambda: laughs(),
-        "anchors": lambda: "ports: [" + ",".join(f"&a{number} x" for number in range(300_000)) + "]",
-        "aliases": lambda: "a: &a x\nports: [" + "*a," * 300_000 + "]",
+        "laughs": laughs,
+        "anchors": lambda: "ports: [" + ",".join(f"&a{number} x" for number in range(100_000)) + "]",
+        "aliases": lambda: "a: &a x\nports: [" + "*a," * 100_000 + "]",
         "merges": lambda: "ports:\n" + "- <<: {a: b}\n" * 100_000,
         "tags": lambda: record("yaml", "!!python/object/apply:os.system [id]"),
-        "tabs": lambda: "ports:\n" + "\t- name: a\n" * 500_000,
-        "a-tab-a-cell": lambda: record("yaml", "a\t" * (5 * MEGA)),
+        "tabs": lambda: "ports:\n" + "\t- name: a\n" * 200_000,
+        "a-tab-a-cell": lambda: record("yaml", "a\t" * (MEGA)),
         "twice": lambda: "ports:\n- " + "  a: b\n" * 300_000,
         "all-twice": lambda: "".join(f"a{number % 200_000}: b\n" for number in range(400_000)),
         "deep-blocks": lambda: "- " * DEEP,
         "deep-keys": lambda: "? " * DEEP,
         "deep-odd": lambda: "ports:\n- name: a\n" + "- " * DEEP,
-        "a-list-not-closed": lambda: "ports:\n- name: [" + "b," * (3 * MEGA),
+        "a-list-not-closed": lambda: "ports:\n- name: [" + "b," * (MEGA),
         "lists-in-quotes": lambda: "ports:\n" + """- name: ["'",'  - name: ["', """ * 200_000,
-        "many-documents": lambda: "---\na: b\n" * 300_000,
+        "many-documents": lambda: "---\na: b\n" * 100_000,
         "big-escape": lambda: record("yaml", '"\\UFFFFFFFF"'),
         "surrogate-escape": lambda: record("yaml", '"\\ud800"'),
         "ends": lambda: "ports:\n- name: a" + "\x85\u2028" * MEGA + ": b",
@@ -92,7 +92,7 @@ HOSTILE: dict[str, dict[str, Case]] = {
         "norway": lambda: record("json", "NO"),
         "octal": lambda: record("json", "011"),
         "mac": lambda: record("json", "52:54:00:10:00:11"),
-        "deep-then-quotes": lambda: "[" * 2000 + '"' + '\\"' * (5 * MEGA),
+        "deep-then-quotes": lambda: "[" * 2000 + '"' + '\\"' * (MEGA),
         "trailing": lambda: record("json", '"a"') + '"\\' * MEGA,
         "dense": lambda: '{"ports":[' + "[],{}," * (4 * MEGA) + "0]}",
     },
@@ -119,11 +119,11 @@ HOSTILE: dict[str, dict[str, Case]] = {
     },
     "csv": {
         **{name: case for name, case in every("csv").items() if not name.startswith("deep") and name not in {"many-commas"}},
-        "many-cells": lambda: "name\n" + "," * (8 * MEGA),
-        "many-columns": lambda: "x," * (4 * MEGA),
+        "many-cells": lambda: "name\n" + "," * (MEGA),
+        "many-columns": lambda: "x," * (MEGA),
         "long-columns": lambda: ",".join(["x" * 100_000] * 300),
         "columns-twice": lambda: "name," * MEGA,
-        "short-rows": lambda: "name,mac\n" + "a\n" * (4 * MEGA),
+        "short-rows": lambda: "name,mac\n" + "a\n" * (MEGA),
         "open-quotes": lambda: "name\n" + '"a\n' * MEGA,
         "late-quote": lambda: "name,mac\n" + "a,b\n" * MEGA + '"',
     },
@@ -131,47 +131,50 @@ HOSTILE: dict[str, dict[str, Case]] = {
 """each refused, whatever it takes"""
 
 
-def bearable() -> dict[str, tuple[str, str]]:
-    """Large and odd, but nothing to refuse: by name, the kind and the text."""
-    return {
-        "json-number": ("json", record("json", "7" * 1_000_000)),
-        "json-numbers": ("json", record("json", "[" + ",".join(["1e999"] * MEGA) + "]")),
-        "json-escapes": ("json", record("json", json.dumps('\\"\n' * MEGA))),
-        "json-blank": ("json", record("json", " " * (10 * MEGA) + '"a"')),
-        "yaml-number": ("yaml", record("yaml", "7" * 1_000_000)),
-        "yaml-long": ("yaml", record("yaml", "a" * (10 * MEGA))),
-        "yaml-list": ("yaml", record("yaml", "[" + "b," * MEGA + "c]")),
-        "yaml-comments": ("yaml", "ports:\n" + "# a\n" * MEGA + "- name: a\n" + " # name: b\n" * MEGA),
-        "toml-long": ("toml", record("toml", '"' + "a" * (10 * MEGA) + '"')),
-        "toml-dots": ("toml", record("toml", '"' + "1." * MEGA + '"')),
-        "csv-list": ("csv", "ipv6\n" + "b " * 50_000 + "\n"),
-        "csv-blank-lines": ("csv", "name\n" + "\n" * (4 * MEGA) + "a\n"),
-    }
+BEARABLE: dict[str, dict[str, Case]] = {
+    "yaml": {
+        "long-number": lambda: record("yaml", "7" * 1_000_000),
+        "long-word": lambda: record("yaml", "a" * (10 * MEGA)),
+        "long-list": lambda: record("yaml", "[" + "b," * 300_000 + "c]"),
+        "many-comments": lambda: "ports:\n" + "# a\n" * MEGA + "- name: a\n" + " # name: b\n" * MEGA,
+    },
+    "json": {
+        "long-number": lambda: record("json", "7" * 1_000_000),
+        "many-numbers": lambda: record("json", "[" + ",".join(["1e999"] * MEGA) + "]"),
+        "many-escapes": lambda: record("json", json.dumps('\\"\n' * MEGA)),
+        "much-blank": lambda: record("json", " " * (10 * MEGA) + '"a"'),
+    },
+    "toml": {
+        "long-text": lambda: record("toml", '"' + "a" * (10 * MEGA) + '"'),
+        "many-dots": lambda: record("toml", '"' + "1." * MEGA + '"'),
+    },
+    "csv": {
+        "long-list": lambda: "ipv6\n" + "b " * 50_000 + "\n",
+        "blank-lines": lambda: "name\n" + "\n" * MEGA + "a\n",
+    },
+}
+"""each large and odd, and read"""
 
 
-def main(kind: str, name: str) -> None:
+def main(kind: str) -> None:
+    """Says of each case what came of it, a line each: refused and why, or read."""
     from l3ctl.errors import BadInput
     from tests.unit.formats import read
 
-    written: str | bytes
-    if kind in HOSTILE:
-        written = HOSTILE[kind][name]()
-    else:
-        kind, written = bearable()[name]
-    raw = written if isinstance(written, bytes) else written.encode("utf-8", "surrogatepass")
-    del written
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-    begun = time.monotonic()
-    try:
-        whole = read(kind, raw)
-        for item in whole.items("ports"):
-            item.place()
-        print(f"read {whole.place(('ports', 0, 'name'))}")
-    except BadInput as error:
-        print(f"refused {error.lines()[0][:300]}")
-    print(f"{name}: {time.monotonic() - begun:.1f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB", file=sys.stderr)
+    for name, case in (HOSTILE[kind] | BEARABLE[kind]).items():
+        written = case()
+        raw = written if isinstance(written, bytes) else written.encode("utf-8", "surrogatepass")
+        begun = time.process_time()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(begun) + SECONDS, resource.RLIM_INFINITY))
+        try:
+            whole = read(kind, raw)
+            told = f"read {whole.place(('ports', 0, 'name'))}, {len(list(whole.items('ports')))} records"
+        except BadInput as error:
+            told = f"refused {error.lines()[0][:300]}"
+        print(name, told, flush=True)
+        print(f"{name}: {time.process_time() - begun:.1f} s", file=sys.stderr)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1])
