@@ -249,6 +249,7 @@ class _Reader:
 
     def _mapping(self, marks: list[Mark], depth: int) -> Value:
         values: dict[str, Value] = {}
+        first: dict[str, Mark] = {}  # where each key is, from when one is there twice
         while not isinstance(event := self.next(), yaml.MappingEndEvent):
             key, key_mark = self._node(event, depth)
             value, mark = self._node(self.next(), depth)
@@ -257,11 +258,14 @@ class _Reader:
             elif key == "<<" and isinstance(event, yaml.ScalarEvent) and not event.style:
                 self._refuse(event, "merge key << is not allowed", "write the keys out")
             elif key in values:
-                first = self.text.place(_start(marks[2 * list(values).index(key)]))
-                self._refuse(event, f"key {quoted(key)} is written twice, first at {first}", "keep one")
+                first = first or dict(zip(values, marks[::2], strict=True))
+                where = self.text.place(_start(first[key]))
+                self._refuse(event, f"key {quoted(key)} is written twice, first at {where}", "keep one")
             else:
                 values[sys.intern(key)] = value
                 marks += (key_mark, mark)
+                if first:
+                    first[key] = key_mark
         return values
 
     def _refuse(self, event: yaml.Event, what: str, mend: str) -> None:

@@ -18,12 +18,12 @@ from l3ctl.reading.text import Mark, Text
 # record that is not plain is found out in linear time. (Possessive repeats would say so, but Python 3.11.2 gets them wrong.)
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._/:-]*(?<!:)"
 _SCALAR = rf"""(?:{_WORD}|"[^"\\\n\r]*"|'[^'\n\r]*')"""
-_LIST = rf"\[ *(?:{_SCALAR} *(?:, *{_SCALAR} *)*)?\]"
+_LIST = rf"\[ *(?:{_SCALAR} *(?:, *{_SCALAR} *){{0,1000}})?\]"
 _KEY = "[A-Za-z_][A-Za-z0-9_]{0,63}"
 _VALUE = rf"(?:{_SCALAR}|{_LIST})"
 _END = r"(?: *| +#[^\n]*)\r?(?:\n|\Z)"
-_BESIDE = r"(?: *(?:#[^\n]*)?\r?\n)*"
-"""comment lines and blank ones"""
+_BESIDE = r"(?: *(?:#[^\n]*)?\r?\n){0,1000}"
+"""comment lines and blank ones. Repeats have an end because `re` remembers every one of them"""
 
 _TOP = re.compile(rf"{_BESIDE}(?:--- *\r?\n{_BESIDE})?(ports):{_END}{_BESIDE}(?=( *)- )")
 _NEXT_DOCUMENT = re.compile(r"^(?:---|\.\.\.)", re.MULTILINE)
@@ -59,7 +59,7 @@ def _records(text: Text, offset: int, blanks: str, following: re.Pattern[str]) -
     """Each item and where it begins; `BadInput` where one cannot be read by itself."""
     whole = text.text
     lines = re.compile(rf"^({blanks}(- |  )({_KEY}): +({_VALUE}){_END}{_BESIDE})", re.MULTILINE)
-    odd = offset  # where those begin that are not plain: parsed together, for a parser costs as much to make as a record
+    begin = odd = offset  # where those begin that are not plain: parsed together, for a parser costs as much to make as a record
     while offset < len(whole):
         end = _end(whole, offset, following)
         value = _value(lines.findall(whole, offset, end), end - offset)
@@ -68,6 +68,8 @@ def _records(text: Text, offset: int, blanks: str, following: re.Pattern[str]) -
             yield value, offset + len(blanks) + 2
             odd = end
         offset = end
+    if odd == begin:
+        raise BadInput([])  # nothing is plain
     yield from _odd(text, odd, offset)
 
 
