@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from l3ctl.errors import BadInput
+from l3ctl.inventory.sources.file import Reader
 from tests.unit.watched import (
     csv,
     news,
