@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _ENTER = """
@@ -66,7 +67,8 @@ class NetBox:
     def signal(self, name: str, number: signal.Signals) -> None:
         """To all of its processes that are called so."""
         for pid in self.processes(name):
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def sql(self, statement: str) -> None:
         """Past NetBox, into its database."""

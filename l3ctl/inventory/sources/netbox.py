@@ -174,9 +174,8 @@ class _Asking:
                 return
             identifiers = [last, *(row.id for row in rows)]  # type: ignore[attr-defined]  # every kind's has one
             if not rows or any(one >= next_one for one, next_one in pairwise(identifiers)):
-                raise SourceFailed(
-                    f"{self._settings}: /api/{path}/ gives the same objects again and again", "see that a NetBox answers there"
-                )
+                what = f"{self._settings}: /api/{path}/ gives the same objects again and again"
+                raise SourceFailed(what, "see that NetBox 4.2 or later answers there")
             last = identifiers[-1]
 
     def _page(self, kind: type[Row], path: str, asked: Filters, limit: int) -> tuple[int, list[Row]]:
@@ -195,7 +194,9 @@ class _Asking:
                 raise TimeoutError from None
             raise SourceFailed(f"{self._settings}: {reason(error)}", "check url, and that NetBox runs") from None
         except (ValidationError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise SourceFailed(f"{self._settings}: /api/{path}/ gives no list of objects", "see that a NetBox answers there") from None
+            raise SourceFailed(
+                f"{self._settings}: /api/{path}/ gives no list of objects", "see that NetBox 4.2 or later answers there"
+            ) from None
 
     def _refused(self, path: str, response: requests.Response) -> SourceFailed:
         status = response.status_code
@@ -204,7 +205,7 @@ class _Asking:
         said = _detail(response)
         if status == 400 and "tag" in said:
             return SourceFailed(f"{self._settings}: has no tag {quoted(self._settings.tag)}", "make it, and give it to interfaces")
-        mend = _MENDS.get(status, "see NetBox's log" if status >= 500 else "see that it is NetBox 4.2 or later")
+        mend = _MENDS.get(status, "see NetBox's log" if status >= 500 else "see that NetBox 4.2 or later answers there")
         return SourceFailed(f"{self._settings}: answers /api/{path}/ with status {status}{said and f' ({said})'}", mend)
 
 
