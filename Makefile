@@ -20,7 +20,7 @@ VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test vm vm-packages evasion fuzz lint box lab lab-down vagrant-validate vagrant-test clean
+.PHONY: help setup demo test vm vm-packages evasion netbox fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -77,6 +77,10 @@ evasion: setup ## Run real attack tools against the lab, and print what came of 
 KERNEL ?= bookworm backports trixie
 vm: setup vm-packages ## The tests of VLANs and VRFs in stock Debian kernels; KERNEL=trixie for one of bookworm, backports, trixie
 	@$(VENV)/bin/python -m tests.vm $(addprefix --kernel ,$(KERNEL))
+
+netbox: setup ## The NetBox source against a real NetBox, which takes some minutes to make the first time
+	@$(call install_packages,mmdebstrap)
+	@L3CTL_NETBOX=1 $(VENV)/bin/python -m pytest -q tests/netbox
 
 SECONDS ?= 60
 fuzz: setup ## The filter against the model of its contract, for SECONDS=60

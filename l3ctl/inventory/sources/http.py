@@ -1,11 +1,6 @@
 """The inventory as JSON from a web server, which is asked for it anew only if it has changed."""
 
 import hashlib
-import socket
-import ssl
-import time
-from contextlib import suppress
-from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from l3ctl.configuration import HttpSource
@@ -19,11 +14,11 @@ from l3ctl.reading.text import SIZE_LIMIT
 
 try:
     import requests
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
     from urllib3.exceptions import HTTPError
 except ImportError as missing:
     raise MissingRequirement("the library requests is not installed", "pip install 'l3ctl[http]'") from missing
+
+from l3ctl.inventory.web import WebSession, reason
 
 _CHUNK = 1 << 16
 _MOST_REDIRECTS = 5
@@ -87,20 +82,10 @@ class _Exchange:
         self._name = name
         self._url = settings.url
         self._conditions = conditions
-        self._deadline = time.monotonic() + timeout
-        self._sockets: list[socket.socket] = []
-        self._cut = False
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, and no ~/.netrc in the token's place
-        system = ssl.get_default_verify_paths()
-        self._session.verify = str(settings.ca_file or system.cafile or system.capath or True)
+        self._session = WebSession(settings.ca_file, timeout)
         self._session.headers["Accept"] = "application/json"
-        self._session.headers["Accept-Encoding"] = "gzip"
-        self._session.headers["User-Agent"] = "l3ctl"
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._hold))
 
     def body(self) -> bytes | None:
         """What it answers; None for 304. Raises `SourceFailed`."""
@@ -116,24 +101,21 @@ class _Exchange:
                         raise SourceFailed(f"{self._name}: more than {SIZE_LIMIT >> 20} MiB", "check that it is the URL you mean")
                 return bytes(body)
         except requests.exceptions.SSLError as error:
-            raise SourceFailed(f"{self._name}: TLS: {_reason(error)}", "check the certificate's name, its date and ca_file") from None
+            raise SourceFailed(f"{self._name}: TLS: {reason(error)}", "check the certificate's name, its date and ca_file") from None
         except (requests.RequestException, HTTPError, ValueError, OSError) as error:
-            if time.monotonic() >= self._deadline:
+            if self._session.is_over:
                 raise TimeoutError from None
-            raise SourceFailed(f"{self._name}: {_reason(error)}", "check url, and that the server runs") from None
+            raise SourceFailed(f"{self._name}: {reason(error)}", "check url, and that the server runs") from None
 
     def cut(self) -> None:
         """End it, from another thread."""
-        self._cut = True
-        for one in self._sockets:
-            _shut(one)
+        self._session.cut()
 
     def _answer(self) -> requests.Response:
         """The first that is no redirection within the server."""
         url = self._url
         for _ in range(_MOST_REDIRECTS + 1):
-            left = max(0.1, self._deadline - time.monotonic())
-            response = self._session.get(url, headers=self._conditions, stream=True, allow_redirects=False, timeout=left)
+            response = self._session.get(url, headers=self._conditions, stream=True, allow_redirects=False)
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return response
             there = urljoin(url, response.headers["Location"])
@@ -154,54 +136,3 @@ class _Exchange:
             raise SourceFailed(f"{self._name}: answers with a web page", "check url and token_file; a page for people to log in on?")
         pairs = (("If-None-Match", "ETag"), ("If-Modified-Since", "Last-Modified"))
         self.validators = {ask: response.headers[told] for ask, told in pairs if told in response.headers}
-
-    def _hold(self, one: socket.socket) -> None:
-        self._sockets.append(one)
-        if self._cut:
-            _shut(one)
-
-
-def _shut(one: socket.socket) -> None:
-    with suppress(OSError):
-        socket.socket.shutdown(one, socket.SHUT_RDWR)  # not an SSLSocket's own, which would take its state from under the other thread
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost of the exceptions that libraries wrap in one another, on one line."""
-    inner: Any = error
-    while nested := next(
-        (one for one in (getattr(inner, "reason", None), *inner.args, inner.__cause__) if isinstance(one, Exception)), None
-    ):
-        inner = nested
-    words = " ".join(str(inner.strerror if isinstance(inner, OSError) and inner.strerror else inner).split())
-    return words[:200] or type(inner).__name__
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Tells of each socket, once it is connected and TLS is agreed."""
-
-    def __init__(self, hold: Any) -> None:
-        self._hold = hold
-        super().__init__()
-
-    def init_poolmanager(self, *arguments: Any, **words: Any) -> None:
-        super().init_poolmanager(*arguments, **words)
-        hold = self._hold
-
-        class Plain(HTTPConnection):
-            def connect(self) -> None:
-                super().connect()
-                hold(self.sock)
-
-        class Secure(HTTPSConnection):
-            def connect(self) -> None:
-                super().connect()
-                hold(self.sock)
-
-        class PlainPool(HTTPConnectionPool):
-            ConnectionCls = Plain
-
-        class SecurePool(HTTPSConnectionPool):
-            ConnectionCls = Secure
-
-        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
