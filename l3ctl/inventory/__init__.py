@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from l3ctl.configuration import Configuration, Inventory
 from l3ctl.errors import BadInput, Problem
 from l3ctl.inventory.claims import Entry
-from l3ctl.inventory.faults import Reserved, conflicts
+from l3ctl.inventory.faults import NOTHING, Reserved, conflicts
 from l3ctl.inventory.schema import PortRecord
 from l3ctl.inventory.sources import open_source
 from l3ctl.model import Port
@@ -17,7 +17,7 @@ from l3ctl.reading.document import in_order
 from l3ctl.reading.validation import problems_of
 
 
-def load_inventory(settings: Inventory, router: str, reserved: Reserved) -> tuple[Port, ...]:
+def load_inventory(settings: Inventory, router: str, reserved: Reserved = NOTHING) -> tuple[Port, ...]:
     """The ports of ``router``, by name; `BadInput` with every problem of the whole inventory, other routers' records included.
 
     No host may be billed what the router keeps for itself. A prefix billed on two routers means that billing is wrong, whichever router

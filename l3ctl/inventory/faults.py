@@ -28,6 +28,9 @@ class Reserved:
     blackholes: tuple[Prefix, ...] = ()
 
 
+NOTHING = Reserved()
+
+
 def conflicts(entries: Iterable[Entry], reserved: Reserved) -> Iterator[Problem]:
     """Every breach between records, and between a record and what the router keeps for itself."""
     claims = Claims()

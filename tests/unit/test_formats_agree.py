@@ -10,10 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from l3ctl.inventory import load_inventory
 from l3ctl.inventory.schema import PortRecord
 from l3ctl.inventory.sources.file import COLUMNS
 from tests.unit.formats import read
+from tests.unit.inventories import load_file
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,10}", fullmatch=True)
 """NO, 0x1f, 1.10, true, 011, 1e5, 12:34:56 and 2024-01-01 are among them, or might be"""
@@ -89,6 +89,6 @@ def test_the_same_ports_come_of_every_format(tmp_path: Path) -> None:
     for kind, text in written(records).items():
         path = tmp_path / f"inventory.{kind}"
         path.write_text(text)
-        ports.append(load_inventory(path, "r1"))
+        ports.append(load_file(path, "r1"))
     assert len(ports[0]) == 2
     assert ports == [ports[0]] * 4

@@ -95,10 +95,10 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
         ("pyroute2", "kernel/"),
         ("bcc", "xdp/loader.py"),
         ("yaml", "reading/document.py"),
-        ("inotify_simple", "inventory/watching.py"),
+        ("inotify_simple", "inventory/"),
         ("exabgp", "nobody: it is a program beside us"),
         ("psycopg", "inventory/sources/postgresql_session.py"),
-        ("requests", "inventory/sources/"),
+        ("requests", "inventory/"),
     ],
 )
 def test_a_library_has_one_room(library: str, owner: str) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from l3ctl.configuration import FileSource
 from l3ctl.errors import BadInput
-from l3ctl.inventory import load_inventory
 from l3ctl.inventory.sources.file import Reader
+from tests.unit.inventories import load_file
 
 MEND = "put in a file whose name ends in .yaml, .yml, .json, .toml or .csv"
 
@@ -139,7 +139,7 @@ def test_records_of_a_folder_are_held_against_each_other_with_the_places_of_both
     Path("b.toml").write_text('[[ports]]\nname = "b"\ninterface = "t2"\nmac = "52:54:00:00:00:02"\nipv4 = [\n "198.51.100.2"]\n')
     Path("c.json").write_text('{"ports": [{"name": "c", "interface": "t3"}, {"name": "d", "vlan": 1, "mac": "no"}]}')
     with pytest.raises(BadInput) as caught:
-        load_inventory(Path(), "r1")
+        load_file(Path(), "r1")
     assert caught.value.lines() == [
         "b.toml:6:2: port 'b' claims 198.51.100.2, which port 'a' claims too (a.csv:2:37); bill each address to one port",
         "c.json:1:12: port 'c' has no host; add 'mac' or 'hosts'",
