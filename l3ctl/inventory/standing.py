@@ -153,7 +153,7 @@ class Standing:
             # What waits for another to give way is looked at again, as it may have.
             told = {_name_of(source) for source in records} | delivery.gone
             for key, one in self.quarantined.items():
-                if one.name is None:
+                if one.name != key:  # without a name, or one that another has: only a reading of everything tells what it is now
                     proposal.quarantined[key] = one
                 elif one.name not in told:
                     records.append(one.source)
