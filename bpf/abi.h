@@ -24,9 +24,12 @@
 #define PORT_QINQ 8
 #define PORT_PROXY_ARP 16
 
-/* struct netdev flags */
+/* struct netdev flags: what is asked of it, and what its ports, taken together, make of it */
 #define NETDEV_DROP_UNKNOWN_VLAN 1
-#define NETDEV_DROP_UNTAGGED 2 /* a trunk whose frames may have their tag where XDP cannot see it, as a veth's */
+#define NETDEV_MAY_HIDE_TAGS 2 /* a trunk whose frames may have their tag where XDP cannot see it, as a veth's */
+#define NETDEV_ENFORCED 4 /* a port of it is enforced */
+#define NETDEV_GUARDED 8 /* a port of it has the source guard */
+#define NETDEV_GUARD_ENFORCED 16 /* a port of it has both */
 
 /* How many bits of struct prefix_key stand before the address: port, lladdr, pad. */
 #define PREFIX_KEY_BITS 96

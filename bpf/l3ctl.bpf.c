@@ -105,6 +105,7 @@ static __always_inline bool is_gateway_ipv4(const struct port *port, __u32 index
 #include "guard.h"
 #include "plain.h"
 #include "reply.h"
+#include "stranger.h"
 
 /* One counted exit for everything that is not ordinary traffic. */
 static __always_inline void count(__u32 index, __u32 reason)
@@ -224,7 +225,7 @@ static __always_inline bool is_welcome(const struct xdp_md *context, const void 
 		__u16 vlan_id = swap16(*(const __u16 *)(data + ETHERNET_HEADER)) & 0xfff;
 		index = find_port(netdev, vlan_id ? vlan_id : UNTAGGED);
 	}
-	if (!index && netdev->flags & NETDEV_DROP_UNTAGGED)
+	if (!index && netdev->flags & NETDEV_MAY_HIDE_TAGS)
 		return false;
 	struct port *port = ports.lookup(&index);
 	if (!port)
@@ -266,22 +267,19 @@ static __always_inline int judge(struct xdp_md *context, struct frame *frame, __
 		return XDP_PASS;
 	__u32 index = find_port(netdev, frame->vlan_id);
 	if (!index) {
-		bool tag_may_be_hidden = netdev->flags & NETDEV_DROP_UNTAGGED && frame->vlan_id == UNTAGGED;
 		bool harmless = ordinary && !frame->stacked;
-#ifdef SOURCE_GUARD
-		harmless = harmless && !tag_may_be_hidden; /* nobody can say whose addresses it may have */
-#endif
-		if (harmless || !(tag_may_be_hidden || netdev->flags & NETDEV_DROP_UNKNOWN_VLAN))
+		reason = stranger_verdict(frame, netdev, harmless);
+		if (reason == REASON_NONE)
 			return XDP_PASS;
-		count(0, REASON_UNKNOWN_PORT);
-		sample(context, frame, 0, REASON_UNKNOWN_PORT);
-		return XDP_DROP;
+		count(0, reason);
+		sample(context, frame, 0, reason);
+		return refuses_strangers(netdev, harmless) ? XDP_DROP : XDP_PASS;
 	}
 	struct port *port = ports.lookup(&index);
 	if (!port)
 		return XDP_PASS;
 
-	if (frame->stacked && !(port->flags & PORT_QINQ))
+	if (is_priority_stack(frame) || (frame->stacked && !(port->flags & PORT_QINQ)))
 		reason = REASON_VLAN_STACKED;
 	else if (readable && frame->kind == FRAME_ARP)
 		reason = arp_verdict(frame, port, index);
@@ -307,7 +305,7 @@ static __always_inline int judge(struct xdp_md *context, struct frame *frame, __
 	bool answered = reason == REASON_ARP_ANSWER || reason == REASON_NS_ANSWER;
 	if (!answered)
 		sample(context, frame, index, reason);
-	if (port->flags & PORT_AUDIT)
+	if (port->flags & PORT_AUDIT && !(is_priority_stack(frame) && netdev->flags & NETDEV_ENFORCED))
 		return XDP_PASS;
 	if (!answered)
 		return XDP_DROP;

@@ -9,7 +9,6 @@ from l3ctl.model import (
     GatewayAddress,
     Host,
     LinkFacts,
-    Mode,
     Neighbour,
     Port,
     PortPolicy,
@@ -80,12 +79,11 @@ def desired_policy(port: Port, links: Mapping[str, LinkFacts], settings: Setting
     layer3, guard = links.get(port.interface), links.get(port.guard)
     if layer3 is None or guard is None:
         return None
-    tag_may_be_hidden = port.vlan_id is not None and guard.may_hide_tags
-    return port_policy(port, layer3.lladdr, settings, untagged_drop=tag_may_be_hidden and settings.mode is Mode.ENFORCE)
+    return port_policy(port, layer3.lladdr, settings, guard)
 
 
-def port_policy(port: Port, router_lladdr: str, settings: Settings, *, untagged_drop: bool = False) -> PortPolicy:
-    """What the filter is to know of a port, the router being `router_lladdr` there."""
+def port_policy(port: Port, router_lladdr: str, settings: Settings, guard: LinkFacts | None = None) -> PortPolicy:
+    """What the filter is to know of a port, the router being `router_lladdr` there. `guard` is None where that netdev is not here."""
     hosts = (Host(host.lladdr, host.link_local, tuple(sorted(host.ipv6)), tuple(sorted(host.ipv4))) for host in port.hosts)
     return PortPolicy(
         port=port.name,
@@ -102,7 +100,7 @@ def port_policy(port: Port, router_lladdr: str, settings: Settings, *, untagged_
         answer_burst=settings.answer_burst,
         qinq=port.qinq,
         proxy_arp=tuple(sorted(settings.proxy_arp)),
-        untagged_drop=untagged_drop,
+        tags_may_be_hidden=port.vlan_id is not None and guard is not None and guard.may_hide_tags,
     )
 
 

@@ -295,14 +295,18 @@ def explain(port: Port | None, reason: str, frame: bytes, billing: Billing) -> E
         found = _Claim(f"{words} ({found})") if isinstance(found, str) else case.claim(words, found)
     quiet = reason in _QUIET or (found.own and reason in _QUIET_OF_THE_HOST)
     quiet |= port is not None and found.billed == port.name and reason in _QUIET_OF_THE_PORT
-    text = f"port {case.name} {found.words}"
-    text = text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+    text = _line(f"port {case.name} {found.words}")
     return Evidence(case.name, reason, case.lladdr, case.vlan_id, found.claimed, found.billed, quiet, text)
+
+
+def _line(text: str) -> str:
+    printable = "".join(one if one.isprintable() else "?" for one in text[: LONGEST + 1])
+    return printable if len(printable) <= LONGEST else f"{printable[: LONGEST - 1]}…"
 
 
 def duplicate(prefix: Prefix, next_hop: str, peer: str, billing: Billing) -> Evidence:
     """A prefix of ours that somebody else announces too, as a peer says; one that passes routes on as its own does not say who."""
     owner = billing.owner(prefix.network_address) or "-"
     who = "elsewhere" if next_hop == peer else f"by {next_hop}"
-    text = f"port {owner}'s {prefix} is announced {who} too (heard from {peer})"
+    text = _line(f"port {owner}'s {prefix} is announced {who} too (heard from {peer})")
     return Evidence(owner, "duplicate", "", None, str(prefix), owner, False, text)

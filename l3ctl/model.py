@@ -13,6 +13,10 @@ METRIC_BLACKHOLE = 2**31 - 1
 """of a blackhole: loses against any other route of the same prefix"""
 MAIN_TABLE = 254
 """the kernel's routing table of what is in no VRF (RT_TABLE_MAIN)"""
+UPPER_KINDS = frozenset(("bond", "bridge", "ipvlan", "ipvtap", "macvlan", "macvtap", "team"))
+"""netdevs that another's receive handler feeds: generic XDP sees no VLAN tag there, and native XDP, where there is any, sees all"""
+_TAGS_SHOWN = UPPER_KINDS | {"", "dummy", "tun", "vlan"}
+"""netdevs on which a trunk that the filter takes has its tags in the frames; a plain NIC has no kind"""
 Prefix = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
@@ -32,14 +36,12 @@ class PathAttributes:
     local_preference: int | None = None
     """told to internal peers only (RFC 4271, 5.1.5)"""
     communities: tuple[tuple[int, ...], ...] | None = None
-    """pairs (RFC 1997), in order"""
     large_communities: tuple[tuple[int, ...], ...] | None = None
-    """triples (RFC 8092), in order"""
+    """triples (RFC 8092), in order; the others are pairs (RFC 1997)"""
 
     def __str__(self) -> str:
         """What is not as the settings say, each with a blank before it."""
-        said = {one.name: getattr(self, one.name) for one in fields(self)}
-        return "".join(f" {name} {text_of(value)}" for name, value in said.items() if value is not None)
+        return "".join(f" {one.name} {text_of(value)}" for one in fields(self) if (value := getattr(self, one.name)) is not None)
 
     def or_else(self, defaults: "PathAttributes") -> "PathAttributes":
         """What is None here taken from there."""
@@ -89,7 +91,7 @@ class XdpMode(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What holds for every port of this router."""
+    """What holds for every port of this router. ``answer_rate`` is answers per second and port."""
 
     gateway_ipv6: tuple[IPv6Address, ...]
     gateway_ipv4: tuple[IPv4Address, ...]
@@ -98,7 +100,6 @@ class Settings:
     router_solicitations_pass: bool = False
     unknown_vlan_drop: bool = False
     answer_rate: int = 100
-    """answers per second and port"""
     answer_burst: int = 200
     proxy_arp: tuple[IPv4Network, ...] = ()
     """whose addresses the router answers ARP for, as their gateway: hosts that think their neighbours are on their link reach them so"""
@@ -126,8 +127,8 @@ class LinkFacts:
 
     @property
     def may_hide_tags(self) -> bool:
-        """Whether a frame's VLAN tag may be beside it in the skb, where XDP does not see it: a veth's other end decides."""
-        return self.kind == "veth"
+        """Whether a frame's tag may be beside it in the skb, unseen by XDP: a veth's other end decides; of other kinds, who knows."""
+        return self.kind not in _TAGS_SHOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,8 @@ class PortPolicy:
     answer_burst: int
     qinq: bool = False
     proxy_arp: tuple[IPv4Network, ...] = ()
-    untagged_drop: bool = False
-    """what seems to be untagged on this trunk and is no port's is dropped: its tag may be where XDP does not see it"""
+    tags_may_be_hidden: bool = False
+    """the frames of this trunk may have their tag where XDP does not see it: none that seems untagged is told from a port's"""
 
     def __str__(self) -> str:
         where = (self.guard or "nothing") + ("" if self.vlan_id is None else f" vlan {self.vlan_id}")
@@ -266,16 +267,15 @@ class Damping:
 
 @dataclass(frozen=True, slots=True)
 class BgpSettings:
-    """What ExaBGP is told: one router, its peers, and the attributes announcements carry where their port says nothing else."""
+    """What ExaBGP is told: one router, its peers, and what announcements carry where their port says nothing else. Times are seconds."""
 
     router_id: IPv4Address
     local_as: int
     peers: tuple[Peer, ...]
     med: int = 0
     hold_time: int = 90
-    """seconds"""
     restart_time: int = 120
-    """seconds a peer keeps our routes while ExaBGP restarts (RFC 4724)"""
+    """how long a peer keeps our routes while ExaBGP restarts (RFC 4724)"""
     local_preference: int | None = None
     communities: tuple[tuple[int, ...], ...] = ()
     large_communities: tuple[tuple[int, ...], ...] = ()

@@ -33,8 +33,6 @@ _FEW = 200
 """netdevs with a filter of their own"""
 _UNLOOKED_AT = 20
 """full passes in a row, at most, that do no more than see that nothing has changed"""
-
-
 Made = tuple[list[Change], list[Failed]]
 """the changes made, and those that failed"""
 
@@ -204,11 +202,12 @@ class Router:
         return [Failed(failure.change, failure.reason) for failure in self.kernel.apply(run, take_over=self.take_over)]
 
     def _guard(self, changes: Iterable[Change]) -> list[Failed]:
+        """Ports of VLANs first: where these and a port of untagged frames may not be on one netdev, it is they that stay."""
         assert self.filter is not None
         failed = []
-        for change in changes:
+        for change in sorted(changes, key=lambda one: isinstance(one.item, PortPolicy) and one.item.vlan_id is None):
             try:
-                self.filter.apply(change, self.links)
+                failed += [Failed(gone, reason_of(why)) for gone, why in self.filter.apply(change, self.links)]
             except L3ctlError as error:
                 failed.append(Failed(change, reason_of(error)))
         return failed

@@ -240,7 +240,7 @@ class Relay:
     def tell(self, line: str) -> None:
         """Queue a line for the agent, if it has been told all that came before."""
         if self.greeted:
-            self.to_agent += line.encode() + b"\n"
+            self.to_agent += line.encode("ascii", "replace") + b"\n"
 
     def advance(self) -> None:
         """Do what may be done: own commands first, then greet a new agent, then its commands."""

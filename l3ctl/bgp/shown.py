@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 from contextlib import suppress
 from typing import Any
 
@@ -18,7 +19,8 @@ def event_in(line: str) -> tuple[str, str, Any] | None:
     """
     try:
         neighbor = json.loads(line)["neighbor"]
-        return str(neighbor["address"]["peer"]), str(neighbor.get("state", "")), neighbor.get("message")
+        peer = str(neighbor["address"]["peer"])
+        return (peer, str(neighbor.get("state", "")), neighbor.get("message")) if _is_address(peer) else None
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -31,16 +33,24 @@ def route_in(words: list[str]) -> tuple[str, str, str] | None:
     with suppress(ValueError, IndexError):
         at = words.index("family-allowed") + 4
         attributes = " ".join(words[at + 1 :])
-        if _OUR_ATTRIBUTES.fullmatch(attributes):
+        if _is_address(words[1]) and _OUR_ATTRIBUTES.fullmatch(attributes):
             return words[1], words[at], attributes
     return None
 
 
 def session_in(words: list[str]) -> tuple[str, str, str] | None:
     """Peer, state and number of messages sent, of a row `ADDRESS AS SINCE established SENT RECEIVED`, or `ADDRESS AS down STATE ...`."""
-    if len(words) == 6 and words[1].isdigit():
+    if len(words) == 6 and words[1].isdigit() and _is_address(words[0]):
         return words[0], "up" if words[3] == "established" else "down", words[4]
     return None
+
+
+def _is_address(word: str) -> bool:
+    """Whether this is what a peer is called by: what is not may be no word of a line, and no connection has it."""
+    try:
+        return bool(socket.inet_pton(socket.AF_INET6 if ":" in word else socket.AF_INET, word))
+    except (OSError, ValueError):
+        return False
 
 
 def told_in(command: str) -> tuple[str, bool, str, list[str]] | None:

@@ -32,7 +32,8 @@ ROUTER_LLADDR = "02:00:00:00:00:01"
 def command(config_path: Path, port_name: str, source_guard: bool, mode: Mode | None, as_json_text: bool, capture: Path) -> None:
     """Run each frame of CAPTURE (pcap or pcapng) through the real filter and say what would happen to it.
 
-    The filter is loaded on maps of its own; a running one is not touched. Needs root.
+    The port is judged as if it were alone on its netdev: with an enforced port beside it on a trunk, frames that are no one port's are
+    dropped also where this says that audit passes them. The filter is loaded on maps of its own; a running one is not touched. Needs root.
     """
     policy = _policy(config_path, port_name)
     if os.geteuid() != 0:
@@ -61,8 +62,8 @@ def _policy(config_path: Path, port_name: str) -> PortPolicy:
         known = ", ".join(port.name for port in site.ports[:10]) or "none"
         raise BadInput([Problem(str(config.inventory.source), f"no port '{port_name}' of router {config.router}", f"it has: {known}")])
     with Kernel() as kernel:
-        facts = kernel.link(port.interface)
-    return port_policy(port, facts.lladdr if facts else ROUTER_LLADDR, config.settings)
+        facts, guard = kernel.link(port.interface), kernel.link(port.guard)
+    return port_policy(port, facts.lladdr if facts else ROUTER_LLADDR, config.settings, guard)
 
 
 def _summarise(capture: Path, frames: list[Captured], totals: Counter[tuple[str, str]], as_json_text: bool) -> None:

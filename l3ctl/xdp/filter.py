@@ -11,10 +11,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from l3ctl.errors import FilterFailed, StandsInTheWay
-from l3ctl.model import Change, LinkFacts, PortPolicy, Verb, XdpMode
+from l3ctl.model import UPPER_KINDS, Change, LinkFacts, PortPolicy, Verb, XdpMode
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link, Program, program_on
-from l3ctl.xdp.offload import UPPER_KINDS, show_vlan_tags
+from l3ctl.xdp.offload import show_vlan_tags
 from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, translate
 from l3ctl.xdp.samples import Sample, Samples
 from l3ctl.xdp.tables import Tables
@@ -176,15 +176,15 @@ class Filter:
             if index is not None:
                 self._tables.refill(index, [numbers[reason] for reason in reasons])
 
-    def apply(self, change: Change, links: Mapping[str, LinkFacts]) -> None:
-        """Carry out one change of a policy."""
+    def apply(self, change: Change, links: Mapping[str, LinkFacts]) -> list[tuple[Change, FilterFailed]]:
+        """Carry out one change of a policy. What another port had until then, and may not have beside it, with the reason."""
         with _naming(f"cannot {change.verb} the filter's policy of port {change.port}"):
             try:
-                if change.verb is Verb.REMOVE:
-                    self._detach(self._tables.remove(change.port))
-                else:
+                if change.verb is not Verb.REMOVE:
                     assert isinstance(change.item, PortPolicy)
-                    self._put(change.item, links.get(change.item.guard))
+                    return self._put(change.item, links.get(change.item.guard))
+                self._detach(self._tables.remove(change.port))
+                return []
             except OSError:
                 self._tables.read()  # nothing is trusted from memory after an error
                 raise
@@ -203,24 +203,40 @@ class Filter:
             return attached
         return False
 
-    def _put(self, policy: PortPolicy, facts: LinkFacts | None) -> None:
+    def _put(self, policy: PortPolicy, facts: LinkFacts | None) -> list[tuple[Change, FilterFailed]]:
         if facts is None:
             raise FilterFailed(f"port {policy.port}: netdev {policy.guard} does not exist")
         if policy.vlan_id is not None and not show_vlan_tags(facts.name):
             what = f"port {policy.port}: {facts.name} takes VLAN tags off before XDP sees the frame, and does not stop when told to"
             raise FilterFailed(what, f"`ethtool -K {facts.name} rxvlan off` may say why; another NIC or driver is needed else")
-        if facts.may_hide_tags and self._tables.would_mix(facts.ifindex, policy):
-            what = f"port {policy.port}: {facts.name} would have both a port of its untagged frames and ports of VLANs, and as a"
-            raise FilterFailed(
-                f"{what} {facts.kind} it may hide which of them a frame is for", "give the untagged port a netdev of its own"
-            )
+        if facts.may_hide_tags and policy.qinq:
+            what = f"port {policy.port}: {facts.name} is a {facts.kind}, which may hide the outer of two tags"
+            mend = f"trunk: {facts.name}.{policy.vlan_id}` and `vlan`, the inner tag's"
+            raise FilterFailed(f"{what}: a frame would be judged by the inner one", f"guard the outer VLAN's own netdev: `{mend}")
+        if facts.may_hide_tags and policy.vlan_id is None and self._tables.has_vlans(facts.ifindex, policy.port):
+            raise self._mixed(policy, facts)
         self._detach(self._tables.put(policy, facts.ifindex))
+        gave_way = self._give_way(facts) if facts.may_hide_tags and policy.vlan_id is not None else []
         self._attach(facts)
         native = facts.kind not in UPPER_KINDS or program_on(facts.ifindex, XDP_FLAGS_DRV_MODE) == self._program_id
         if policy.vlan_id is not None and not native:
             self._detach(self._tables.remove(policy.port))
             what = f"port {policy.port}: generic XDP sees no VLAN tags on {facts.name}, a {facts.kind}"
             raise FilterFailed(what, f"guard the VLAN's own netdev: `interface: {facts.name}.{policy.vlan_id}` in place of trunk and vlan")
+        return gave_way
+
+    def _mixed(self, untagged: PortPolicy, facts: LinkFacts) -> FilterFailed:
+        what = f"port {untagged.port}: {facts.name} would have both a port of its untagged frames and ports of VLANs, and as a"
+        return FilterFailed(f"{what} {facts.kind} it may hide which of them a frame is for", "give the untagged port a netdev of its own")
+
+    def _give_way(self, facts: LinkFacts) -> list[tuple[Change, FilterFailed]]:
+        """Where VLANs have come to a netdev that may hide tags, the port of its untagged frames goes, whichever was there first."""
+        port = self._tables.untagged(facts.ifindex)
+        policy = self._tables.policy(port, {facts.ifindex: facts.name})
+        if policy is None:
+            return []
+        self._detach(self._tables.remove(port))
+        return [(Change(port, Verb.ADD, policy), self._mixed(policy, facts))]
 
     def _attach(self, facts: LinkFacts) -> None:
         if self._renew(facts.ifindex):

@@ -1,7 +1,8 @@
 """Where XDP sees VLAN tags, and where it does not: without its tag a frame would be judged as another port's.
 
-A NIC may take tags off before XDP runs; on a trunk that is switched off. Above a bond or a bridge the kernel has taken them off by the
-time a generic program runs; there the filter must be native, or sit on each VLAN's own netdev.
+A NIC may take tags off before XDP runs; on a trunk that is switched off. Above a bond or a bridge (`UPPER_KINDS`) the kernel has taken them
+off by the time a generic program runs: `__netif_receive_skb_core` moves the tag into the skb before the receive handler, and runs generic
+XDP once more after it. There the filter must be native, or sit on each VLAN's own netdev.
 """
 
 import array
@@ -19,10 +20,6 @@ _FEATURES = 4
 _NAME = 32
 _TAKES_TAGS_OFF = ("rx-vlan-hw-parse", "rx-vlan-stag-hw-parse")
 """of 0x8100 and of 0x88a8"""
-
-UPPER_KINDS = frozenset({"bond", "team", "bridge", "macvlan"})
-"""Netdevs that get their frames from another netdev's receive handler: `__netif_receive_skb_core` moves the tag into the skb before that
-handler, and runs generic XDP once more after it."""
 
 
 def show_vlan_tags(interface: str) -> bool:

@@ -83,13 +83,10 @@ class Pointers:
         netdev = self.netdev(ifindex)
         return bool(netdev.untagged_port or netdev.trunk)
 
-    def would_mix(self, ifindex: int, index: int, vlan_id: int | None) -> bool:
-        """Whether, were the port at `index` to have a VLAN's frames, another has the untagged ones; or the reverse."""
-        netdev = self.netdev(ifindex)
-        if vlan_id is not None:
-            return netdev.untagged_port not in (0, index)
-        own = self._cells.get(index, set())
-        return bool(self._used.get(netdev.trunk, set()) - own) if netdev.trunk else False
+    def has_vlans(self, ifindex: int, but: int) -> bool:
+        """Whether frames of a VLAN on a netdev belong to a port, but for that at the index `but`."""
+        trunk = self.netdev(ifindex).trunk
+        return bool(self._used.get(trunk, set()) - self._cells.get(but, set())) if trunk else False
 
     def netdev(self, ifindex: int) -> Netdev:
         """The entry of a netdev, as it is now."""
@@ -155,6 +152,12 @@ class Pointers:
         self._used.setdefault(netdev.trunk, set()).add(cell)
         self._vlans.update(_key(cell), _key(index))
         self._write(ifindex, netdev)
+
+    def mark(self, ifindex: int, flags: int) -> None:
+        """Let a netdev have these flags."""
+        netdev = self.netdev(ifindex)
+        if netdev.flags != flags:
+            self._write(ifindex, replace(netdev, flags=flags))
 
     def _taken(self, cell: int, index: int) -> bool:
         return self._vlans.lookup(_key(cell)) not in (_key(0), _key(index))

@@ -156,7 +156,7 @@ def netdev_flags(policy: PortPolicy) -> int:
     """What a policy asks of its whole netdev, as the flags of `struct netdev`."""
     numbers = abi().numbers
     unknown = numbers["NETDEV_DROP_UNKNOWN_VLAN"] if policy.unknown_vlan_drop else 0
-    return unknown | (numbers["NETDEV_DROP_UNTAGGED"] if policy.untagged_drop else 0)
+    return unknown | (numbers["NETDEV_MAY_HIDE_TAGS"] if policy.tags_may_be_hidden else 0)
 
 
 def decode(records: Records, index: int, guard: str, flags: int) -> PortPolicy | None:
@@ -190,5 +190,5 @@ def _decode(records: Records, guard: str, netdev: int) -> PortPolicy:
         answer_burst=port.number(raw, "answer_burst"),
         qinq=bool(flags & numbers["PORT_QINQ"]),
         proxy_arp=tuple(sorted(prefix for prefix in prefixes.get(_NOBODY, ()) if isinstance(prefix, IPv4Network))),
-        untagged_drop=bool(netdev & numbers["NETDEV_DROP_UNTAGGED"]),
+        tags_may_be_hidden=vlan_id != numbers["UNTAGGED"] and bool(netdev & numbers["NETDEV_MAY_HIDE_TAGS"]),
     )

@@ -10,8 +10,9 @@ from l3ctl.model import Mode, PortPolicy
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
-from l3ctl.xdp.pointers import Place, Pointers
+from l3ctl.xdp.pointers import Netdev, Place, Pointers
 from l3ctl.xdp.records import KEYS, Records, decode, encode, netdev_flags, pack, port_of, unpack
+from l3ctl.xdp.together import Together, made_by_ports, strictness
 
 SAMPLES_AT_ONCE = 4
 """samples of one port and reason, until the agent has read them"""
@@ -59,6 +60,7 @@ class Tables:
         self._indexes: dict[str, int] = {}
         self._records: dict[int, bytes] = {}
         """packed"""
+        self._together = Together()
         self._lowest_free = 1  # 0 counts what belongs to no port
 
     def read(self, *, whole: bool = True) -> None:
@@ -82,6 +84,8 @@ class Tables:
         for index, name in names.items():
             if index:
                 self._indexes.setdefault(_text(name), index)
+        named = ((index, self._records[index], _place(self._records[index])) for index in self._indexes.values())
+        self._together = Together((index, ifindex, port) for index, port, (ifindex, vlan_id) in named if vlan_id is not None)
         self._lowest_free = 1
 
     def digest(self, highest: int) -> bytes:
@@ -124,9 +128,13 @@ class Tables:
         """The netdev that a port's records name; None for a port without."""
         return _place(self._records[self._indexes[port]])[0] if port in self._indexes else None
 
-    def would_mix(self, ifindex: int, policy: PortPolicy) -> bool:
-        """Whether a netdev would have both a port of its untagged frames and ports of VLANs, were the policy put there."""
-        return self._pointers.would_mix(ifindex, self._indexes.get(policy.port, 0), policy.vlan_id)
+    def has_vlans(self, ifindex: int, but: str) -> bool:
+        """Whether there are ports of VLANs on a netdev, but for this one."""
+        return self._pointers.has_vlans(ifindex, self._indexes.get(but, 0))
+
+    def untagged(self, ifindex: int) -> str:
+        """The port of a netdev's untagged frames; empty for none."""
+        return self.name_at(self._pointers.netdev(ifindex).untagged_port)
 
     def guards(self, ifindex: int) -> bool:
         """Whether any frame that comes in on a netdev belongs to a port."""
@@ -143,8 +151,21 @@ class Tables:
             return None
         packed = self._records[index]
         ifindex, vlan_id = _place(packed)
+        netdev = self._pointers.netdev(ifindex)
         holds = ifindex in netdevs and self._pointers.hold(index, (ifindex, vlan_id))
-        return _decoded(packed, index, netdevs[ifindex] if holds else "", self._pointers.netdev(ifindex).flags) or _broken(port)
+        holds = holds and netdev.flags & made_by_ports() == self._made_by_ports(ifindex, netdev)
+        return _decoded(packed, index, netdevs[ifindex] if holds else "", netdev.flags & ~made_by_ports()) or _broken(port)
+
+    def _made_by_ports(self, ifindex: int, netdev: Netdev) -> int:
+        """What its ports, taken together, make of a netdev."""
+        untagged = self._records.get(netdev.untagged_port)
+        return self._together.flags(ifindex) | (strictness(untagged) if untagged is not None else 0)
+
+    def _mark(self, ifindex: int) -> None:
+        """Let a netdev go by those of its ports that it has now."""
+        netdev = self._pointers.netdev(ifindex)
+        if netdev.untagged_port or netdev.trunk:
+            self._pointers.mark(ifindex, netdev.flags & ~made_by_ports() | self._made_by_ports(ifindex, netdev))
 
     def put(self, policy: PortPolicy, ifindex: int) -> set[int]:
         """Make `policy` true for frames that come in on `ifindex`; the ifindexes that guarded the port and now guard none.
@@ -174,8 +195,15 @@ class Tables:
         self._maps["names"].update(_key(index), new.name)
         self._indexes[policy.port] = index
         self._records[index] = new.pack()
-        self._pointers.point(index, place, netdev_flags(policy))
+        if policy.vlan_id is None:
+            self._together.drop(index)
+            made = strictness(new.port) | self._together.flags(ifindex)
+        else:
+            self._together.put(index, ifindex, new.port)
+            made = self._made_by_ports(ifindex, self._pointers.netdev(ifindex))
+        self._pointers.point(index, place, netdev_flags(policy) | made)
         if old is not None:
+            self._mark(_place(old.port)[0])
             self._remove_entries(old, keep=new)
         return bare - {ifindex}
 
@@ -184,7 +212,10 @@ class Tables:
         index = self._indexes.pop(port, None)
         if index is None:
             return set()
+        ifindex = _place(self._records[index])[0]
         bare = self._clear(index)
+        self._together.drop(index)
+        self._mark(ifindex)
         self._lowest_free = min(self._lowest_free, index)
         return bare
 

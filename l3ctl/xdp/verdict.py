@@ -1,6 +1,7 @@
 """What the filter says to frames of a capture: the real program, on maps of its own, beside whatever runs on this machine."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -47,10 +48,9 @@ class Judge:
         """Guard a port more. No frame ever comes in on another netdev than the loopback; such ports are only there."""
         self._tables.put(policy, ifindex)
 
-    def _counted(self) -> dict[str, int]:
+    def _counted(self) -> Counter[str]:
         """Everything counted, the frames of no port included."""
-        unknown = self._tables.counters_at(0)
-        return {**self._tables.counters_at(self._index), **unknown}
+        return Counter(self._tables.counters_at(self._index)) + Counter(self._tables.counters_at(0))
 
     def run(self, frame: bytes) -> tuple[str, str, bytes | None]:
         """(verdict, reason, answer) of one frame."""
@@ -59,7 +59,7 @@ class Judge:
             return "drop", "truncated", None
         action, out = self._run(frame[:_LONGEST])
         after = self._counted()
-        reason = next((name for name in after if after[name] != self._before.get(name, 0)), "")
+        reason = next((name for name in after if after[name] != self._before[name]), "")
         self._before = after
         if reason == "ext-header" and len(frame) > _LONGEST:
             raise FilterFailed(f"a frame of {len(frame)} bytes, most of it extension headers, is longer than the kernel runs for a test")

@@ -316,6 +316,38 @@ def test_only_changes_of_a_session_are_told(bench: Bench) -> None:
     assert agent.hear(2) == [f"peer {PEER} down", f"peer {PEER} up"]
 
 
+@pytest.mark.parametrize(
+    "peer", ["\ud800", "pe\u00e9r", "::1\nready", "::1 up", "::1\0", "\x1b", "", "1" * 65, "a.example", 7 * [0]], ids=repr
+)
+def test_a_peer_that_is_no_address_is_none(bench: Bench, peer: object) -> None:
+    """To ExaBGP neither: a session that comes up there would get its End-of-RIB."""
+    route = {"update": {"announce": {"ipv6 unicast": {"2001:db8::3": [{"nlri": "2001:db8:11::/64"}]}}}}
+    strange = [json.dumps({"neighbor": {"address": {"peer": peer}, **more}}) for more in ({"state": "up"}, {"message": route})]
+    agent = bench.connect()
+    agent.say("synced")
+    agent.hear()
+    for expected in EORS:
+        assert bench.exabgp.hear() == [expected]
+        bench.exabgp.say("done")
+    bench.exabgp.say(*strange, event("down", "fe80::1"))
+    assert agent.hear() == ["peer fe80::1 down"]
+    assert not bench.exabgp.ready()
+    bench.hang_up()
+    assert bench.connect().hear(2) == ["peer fe80::1 down", "ready"]
+
+
+def test_of_what_exabgp_shows_only_addresses_are_peers_and_all_is_told_in_ascii(bench: Bench) -> None:
+    row = "neighbor {} local-ip ::2 local-as 1 peer-as 1 router-id 1.1.1.1 family-allowed in-open ipv6 unicast ::/0 next-hop ::2 med 0{}"
+    bench.exabgp.shown = {
+        "show neighbor summary": [f"{peer} 65000 0:00:01 established 1 2" for peer in ("caf\u00e9", "peer", "::2")],
+        "show adj-rib out extensive": [row.format("peer", ""), row.format("::2", " community \u00e9")],
+    }
+    agent = bench.connect()
+    assert agent.hear(3) == ["held ::2 ::/0 next-hop ::2 med 0 community ??", "peer ::2 up", "ready"]
+    agent.say("flush")
+    assert agent.hear() == ["flushed"]
+
+
 def test_exabgp_can_always_write_whoever_does_not_read(bench: Bench) -> None:
     """ExaBGP writes blocking, and stops serving its peers while the pipe is full."""
     agent = bench.connect()

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Interface, ip_network
 import pytest
 
 from l3ctl.desired import METRIC_IPV6, desired, desired_policy, port_policy, route_metric
-from l3ctl.model import Announcement, GatewayAddress, Host, LinkFacts, Mode, Neighbour, Port, PortState, Route, Settings
+from l3ctl.model import UPPER_KINDS, Announcement, GatewayAddress, Host, LinkFacts, Mode, Neighbour, Port, PortState, Route, Settings
 
 GATEWAY = IPv6Address("fe80::1")
 SETTINGS = Settings(gateway_ipv6=(GATEWAY,), gateway_ipv4=(IPv4Address("192.0.2.1"),))
@@ -47,16 +47,31 @@ ANNOUNCEMENTS = {
 ADDRESSES = {GatewayAddress("tap1", IPv6Interface("fe80::1/64"))}
 
 
-@pytest.mark.parametrize(
-    ("kind", "vlan_id", "mode", "drops"),
-    [("veth", 11, Mode.ENFORCE, True), ("veth", 11, Mode.AUDIT, False), ("veth", None, Mode.ENFORCE, False), ("", 11, Mode.ENFORCE, False)],
-)
-def test_what_seems_untagged_is_dropped_on_a_trunk_that_may_hide_tags(kind: str, vlan_id: int | None, mode: Mode, drops: bool) -> None:
+HIDING = {
+    **dict.fromkeys(("veth", "netkit", "openvswitch", "vxlan", "ifb", "macsec", "a kind that is made tomorrow"), True),
+    **dict.fromkeys(("", "tun", "dummy", "vlan"), False),  # a plain NIC, a tap
+    **dict.fromkeys(UPPER_KINDS, False),  # a trunk is refused there, but for a native one, which sees its tags
+}
+
+
+@pytest.mark.parametrize("vlan_id", [11, None])
+@pytest.mark.parametrize(("kind", "hides"), HIDING.items())
+def test_on_a_trunk_of_a_kind_that_is_not_known_for_its_tags_they_may_be_hidden(kind: str, hides: bool, vlan_id: int | None) -> None:
     port = replace(PORT, guard="trunk", vlan_id=vlan_id)
     links = {one.name: one for one in (link("tap1"), replace(link("trunk"), kind=kind))}
+    policy = desired_policy(port, links, SETTINGS)
+    assert policy is not None
+    assert policy.tags_may_be_hidden == (hides and vlan_id is not None)
+
+
+@pytest.mark.parametrize("own", [None, *Mode])
+@pytest.mark.parametrize("mode", Mode)
+def test_the_modes_of_the_ports_beside_it_are_no_part_of_a_ports_policy(mode: Mode, own: Mode | None) -> None:
+    port = replace(PORT, guard="trunk", vlan_id=11, mode=own)
+    links = {one.name: one for one in (link("tap1"), replace(link("trunk"), kind="veth"))}
     policy = desired_policy(port, links, replace(SETTINGS, mode=mode))
     assert policy is not None
-    assert policy.untagged_drop is drops
+    assert (policy.mode, policy.tags_may_be_hidden) == (own or mode, True)
 
 
 def test_a_port_without_its_netdev_has_nothing() -> None:

@@ -389,9 +389,12 @@ def test_of_ten_thousand_ports_the_right_one_is_named() -> None:
         ("2001:db8:11::/64", "2001:db8:ffff::3", "port web1's 2001:db8:11::/64 is announced by 2001:db8:ffff::3 too (heard from fe80::b1)"),
         ("203.0.113.11/32", "fe80::b1", "port web1's 203.0.113.11/32 is announced elsewhere too (heard from fe80::b1)"),
         ("2001:db8:99::/64", "::3", "port -'s 2001:db8:99::/64 is announced by ::3 too (heard from fe80::b1)"),
+        ("2001:db8:99::/64", "x" * 60_000, f"port -'s 2001:db8:99::/64 is announced by {'x' * (LONGEST - 43)}…"),
+        ("2001:db8:99::/64", "\x1b[2J\n:\ud800", "port -'s 2001:db8:99::/64 is announced by ?[2J?:? too (heard from fe80::b1)"),
     ],
 )
 def test_a_duplicate_says_whose_it_is_here_and_who_announces_it_there(prefix: str, next_hop: str, text: str) -> None:
     billing = Billing([Port("web1", "a", "a", None, (host(WEB.lladdr, "fe80::b", "203.0.113.11", "2001:db8:11::/64"),))], [])
     evidence = duplicate(ip_network(prefix), next_hop, "fe80::b1", billing)
     assert (evidence.text, evidence.reason, evidence.claimed, evidence.quiet) == (text, "duplicate", prefix, False)
+    assert len(text) <= LONGEST

@@ -39,10 +39,11 @@ def policies(draw: st.DrawFn) -> PortPolicy:
         for lladdr in sorted(draw(st.sets(lladdrs, min_size=1, max_size=4)))
     ]
     gateways = (*sorted(draw(st.sets(ipv4_addresses, max_size=3))), *sorted(draw(st.sets(link_locals | ipv6_addresses, max_size=3))))
+    vlan_id = draw(st.none() | st.integers(1, 4094))
     return PortPolicy(
         port=draw(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=16)),
         guard="eth1",
-        vlan_id=draw(st.none() | st.integers(1, 4094)),
+        vlan_id=vlan_id,
         router_lladdr=draw(lladdrs),
         hosts=tuple(hosts),
         gateways=gateways,
@@ -50,7 +51,7 @@ def policies(draw: st.DrawFn) -> PortPolicy:
         source_guard=draw(st.booleans()),
         router_solicitations_pass=draw(st.booleans()),
         unknown_vlan_drop=draw(st.booleans()),
-        untagged_drop=draw(st.booleans()),
+        tags_may_be_hidden=vlan_id is not None and draw(st.booleans()),
         answer_rate=draw(st.integers(1, 1_000_000)),
         answer_burst=draw(st.integers(1, 1_000_000)),
         qinq=draw(st.booleans()),

@@ -166,7 +166,7 @@ class Duel:
         self.scenario = scenario
         self.filter = real
         real.guard(scenario)
-        self._model = Model(*scenario.policies, guard_compiled=scenario.guard_compiled)
+        self._model = Model(*scenario.policies)
         self._without_pass = Model(*(replace(policy, router_solicitations_pass=False) for policy in scenario.policies))
 
     def expect(self, frame: bytes) -> Judgement:

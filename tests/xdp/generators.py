@@ -60,7 +60,7 @@ def _policy(
     starved: bool = False,
     qinq: bool = False,
     proxy_arp: tuple[str, ...] = (),
-    untagged_drop: bool = False,
+    hides: bool = False,
 ) -> PortPolicy:
     return PortPolicy(
         port=port,
@@ -77,7 +77,7 @@ def _policy(
         answer_burst=1 if starved else 1_000_000_000,
         qinq=qinq,
         proxy_arp=tuple(IPv4Network(prefix) for prefix in proxy_arp),
-        untagged_drop=untagged_drop,
+        tags_may_be_hidden=hides,
     )
 
 
@@ -102,7 +102,27 @@ SCENARIOS = (
     Scenario("guard, three hosts", (_policy("guard3", *_SHARED, gateways=_MORE_GATEWAYS, source_guard=True, pass_rs=True),), True),
     Scenario("guard on a trunk", (_policy("gt", *_SHARED, vlan_id=4094, source_guard=True, unknown_vlan_drop=True, pass_rs=True),), True),
     Scenario("guard of others", (_policy("others", *_SHARED),), True),
-    Scenario("tags may be hidden, guard", (_policy("hg", *_SHARED, vlan_id=11, source_guard=True, untagged_drop=True),), True),
+    Scenario("tags may be hidden, guard", (_policy("hg", *_SHARED, vlan_id=11, source_guard=True, hides=True),), True),
+    Scenario(
+        "tags may be hidden, one of two enforced",
+        (_policy("h11", _WEB, vlan_id=11, hides=True, audit=True), _policy("h12", *_SHARED[1:], vlan_id=12, hides=True)),
+    ),
+    Scenario(
+        "tags may be hidden, audit has the guard",
+        (
+            _policy("hg11", _WEB, vlan_id=11, hides=True, audit=True, source_guard=True),
+            _policy("hg12", *_SHARED[1:], vlan_id=12, hides=True),
+        ),
+        True,
+    ),
+    Scenario(
+        "tags may be hidden, audit",
+        (
+            _policy("ha11", _WEB, vlan_id=11, hides=True, audit=True, source_guard=True),
+            _policy("ha12", *_SHARED[1:], vlan_id=12, hides=True, audit=True),
+        ),
+        True,
+    ),
     Scenario("unknown VLANs drop", (_policy("alone", _WEB, unknown_vlan_drop=True),)),
     Scenario("nothing billed", (_policy("bare", _BARE, gateways=(IPv6Address("fe80::1"),), source_guard=True),), True),
     Scenario("IPv4 gateway", (_policy("v4", _BARE, _WEB, gateways=(IPv4Address("203.0.113.1"),)),)),
@@ -115,6 +135,9 @@ SCENARIOS = (
         ),
         True,
     ),
+    Scenario("two VLANs", (_policy("t11", _WEB, vlan_id=11), _policy("t12", *_SHARED[1:], vlan_id=12, audit=True))),
+    Scenario("untagged in audit", (_policy("ua", _WEB, audit=True), _policy("u12", *_SHARED[1:], vlan_id=12, gateways=_MORE_GATEWAYS))),
+    Scenario("audit on a trunk", (_policy("at", *_SHARED, vlan_id=11, audit=True, unknown_vlan_drop=True),)),
     Scenario("QinQ", (_policy("qinq", *_SHARED, vlan_id=11, gateways=_MORE_GATEWAYS, qinq=True, pass_rs=True),)),
     Scenario("QinQ, guard", (_policy("qg", *_SHARED, vlan_id=11, qinq=True, source_guard=True, unknown_vlan_drop=True),), True),
     Scenario("proxy ARP", (_policy("proxy", *_SHARED, gateways=_MORE_GATEWAYS, proxy_arp=("203.0.113.8/29", "203.0.113.77/32")),)),

@@ -48,7 +48,6 @@ class Judgement(NamedTuple):
 
 
 _PASS = Judgement("pass", "")
-_UNKNOWN = Judgement("drop", "unknown-port")
 
 
 class Found(NamedTuple):
@@ -201,7 +200,7 @@ class _Port:
         self._proxied = [(int(prefix.netmask), int(prefix.network_address)) for prefix in policy.proxy_arp]
 
     def judge(self, frame: bytes, at: int, ethertype: int) -> Judgement:
-        """Judge a frame of this port whose packet begins at `at`."""
+        """Judge a frame of this port whose packet begins at `at`, and which no priority tag is stacked on."""
         judgement = self._judge(frame, at, ethertype)
         return Judgement("pass", judgement.reason) if self._audit and judgement.reason else judgement
 
@@ -321,11 +320,14 @@ def _reports_a_group(frame: bytes, at: int) -> bool:
 class Model:
     """The filter of one netdev, with the ports it guards."""
 
-    def __init__(self, *policies: PortPolicy, guard_compiled: bool = False) -> None:
+    def __init__(self, *policies: PortPolicy) -> None:
+        enforced = [policy for policy in policies if policy.mode is Mode.ENFORCE]
         self._ports = {policy.vlan_id: _Port(policy) for policy in policies}
+        self._enforced = bool(enforced)
+        self._guards = any(policy.source_guard for policy in policies)
+        self._guards_enforced = any(policy.source_guard for policy in enforced)
         self._drops_unknown = any(policy.unknown_vlan_drop for policy in policies)
-        self._drops_untagged = any(policy.untagged_drop for policy in policies)
-        self._guard_compiled = guard_compiled or any(policy.source_guard for policy in policies)
+        self._hides_tags = any(policy.tags_may_be_hidden for policy in policies)
 
     def judge(self, frame: bytes) -> Judgement:
         """Judge a frame as it comes in."""
@@ -333,12 +335,24 @@ class Model:
             return Judgement("drop", "truncated")
         vlan_id, at, ethertype = _outermost(frame)
         port = self._ports.get(vlan_id)
-        if port is None:
-            hidden = vlan_id is None and self._drops_untagged
-            if hidden and self._guard_compiled:  # its VLAN is anybody's guess, and so is whose addresses it may have
-                return _UNKNOWN
-            return _UNKNOWN if (hidden or self._drops_unknown) and _is_guarded_traffic(frame, at, ethertype) else _PASS
-        return port.judge(frame, at, ethertype)
+        if (
+            vlan_id is None and at == 18 and ethertype in _INNER_TAGS and len(frame) >= 22
+        ):  # whose VLAN the kernel takes it for, the next tag says
+            return self._together("vlan-stacked", self._enforced or (port is None and self._drops_unknown))
+        return port.judge(frame, at, ethertype) if port is not None else self._of_no_port(frame, vlan_id, at, ethertype)
+
+    def _of_no_port(self, frame: bytes, vlan_id: int | None, at: int, ethertype: int) -> Judgement:
+        hidden = vlan_id is None and self._hides_tags
+        if _is_guarded_traffic(frame, at, ethertype):
+            concerns = hidden or self._drops_unknown
+            return self._together("unknown-port", self._enforced or self._drops_unknown) if concerns else _PASS
+        if hidden and self._guards:  # its VLAN is anybody's guess, and so is whose addresses it may have
+            return self._together("unknown-port", self._guards_enforced)
+        return _PASS
+
+    def _together(self, reason: str, drops: bool) -> Judgement:
+        """What is no one port's goes by all of them: dropped as soon as one would."""
+        return Judgement("drop" if drops else "pass", reason)
 
     def port(self, frame: bytes) -> str:
         """Name of the port that a frame of 14 bytes or more belongs to; empty for none."""

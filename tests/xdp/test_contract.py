@@ -263,6 +263,76 @@ def test_a_second_tag_of_any_tpid_is_dropped(untagged: Judge, on_trunk: Judge, o
         assert judge.run(ethernet(na(), 0x86DD, tags=(outer, (inner, vlan_id))))[:2] == ("drop", "vlan-stacked")
 
 
+STACKS = [
+    ((0x8100, 0), (0x8100, VLAN_ID)),
+    ((0x88A8, 0), (0x8100, VLAN_ID)),
+    ((0x8100, 0), (0x88A8, VLAN_ID)),
+    ((0x8100, 0), (0x8100, 0), (0x8100, VLAN_ID)),
+    ((0x8100, 0), (0x88A8, 0), (0x8100, 0), (0x8100, VLAN_ID)),
+    ((0x8100, 0), (0x8100, 12)),
+    ((0x8100, 0), (0x9100, VLAN_ID)),
+    ((0x8100, 0xE000), (0x8100, VLAN_ID)),  # with a priority
+]
+
+
+@pytest.mark.parametrize("tags", STACKS, ids=str)
+def test_a_priority_tag_in_front_of_another_is_dropped_where_any_port_is_enforced(
+    untagged: Judge, on_trunk: Judge, qinq: Judge, tags: tuple[tuple[int, int], ...]
+) -> None:
+    """Where there is no VLAN 0, Linux takes that tag off and goes by the next one (CVE-2021-27853)."""
+    trunk, port = replace(POLICY, vlan_id=VLAN_ID), replace(POLICY, mode=Mode.AUDIT)
+    in_audit, untagged_in_audit = Judge(replace(trunk, mode=Mode.AUDIT)), Judge(port)
+    one_of_two, beside_untagged = Judge(replace(trunk, mode=Mode.AUDIT)), Judge(port)
+    one_of_two.add(replace(trunk, port="web2", vlan_id=12))
+    beside_untagged.add(replace(trunk, port="web2"))
+    for payload, ethertype in ((na(), 0x86DD), (arp(2), 0x0806), (tcp6(), 0x86DD), (udp4("198.51.100.9"), 0x0800), (bytes(46), 0x88CC)):
+        frame = ethernet(payload, ethertype, tags=tags)
+        for judge in (untagged, on_trunk, qinq, one_of_two, beside_untagged):
+            assert judge.run(frame)[:2] == ("drop", "vlan-stacked")
+        for judge in (in_audit, untagged_in_audit):
+            assert judge.run(frame)[:2] == ("pass", "vlan-stacked")
+    assert on_trunk.run(ethernet(na(), 0x86DD, tags=tags)[:21])[:2] == ("pass", ""), "cut short, the kernel drops it"
+
+
+def test_a_stack_is_told_from_one_of_the_port_itself() -> None:
+    """The one is counted as nobody's, the other as the port's."""
+    judge = Judge(replace(POLICY, vlan_id=VLAN_ID))
+    for _ in range(2):
+        for outer in (0, VLAN_ID, 0):
+            assert judge.run(ethernet(na(), 0x86DD, tags=((0x8100, outer), (0x8100, VLAN_ID))))[:2] == ("drop", "vlan-stacked")
+
+
+def hidden(**changes: object) -> PortPolicy:
+    """A port of a trunk whose frames may have their tag where the filter does not see it."""
+    return replace(POLICY, vlan_id=VLAN_ID, tags_may_be_hidden=True, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("guard", [False, True], ids=["no guard", "guard"])
+def test_what_seems_untagged_where_tags_may_be_hidden_is_no_ports(mode: Mode, guard: bool) -> None:
+    judge = Judge(hidden(mode=mode, source_guard=guard))
+    told = ("drop" if mode is Mode.ENFORCE else "pass"), "unknown-port"
+    for row in ROWS:
+        for tags in ((), ((0x8100, 0),)):
+            assert judge.run(row.frame(tags))[:2] == (told if row.reason or guard else ("pass", "")), row.name
+    assert judge.run(ethernet(na(), 0x86DD, tags=((0x8100, 12),)))[:2] == ("pass", ""), "an unknown VLAN is told by its tag"
+    assert judge.run(ethernet(na(), 0x86DD, tags=((0x8100, VLAN_ID),)))[1] == "na-unsolicited"
+
+
+def test_it_is_dropped_for_the_sake_of_whichever_port_is_enforced() -> None:
+    frame, ordinary = ethernet(na(), 0x86DD), ethernet(tcp6(), 0x86DD)
+    for ours, theirs, dropped in (
+        (hidden(mode=Mode.AUDIT), hidden(), (True, False)),
+        (hidden(), hidden(mode=Mode.AUDIT), (True, False)),
+        (hidden(mode=Mode.AUDIT, source_guard=True), hidden(mode=Mode.AUDIT), (False, False)),
+        (hidden(mode=Mode.AUDIT, source_guard=True), hidden(), (True, False)),
+        (hidden(mode=Mode.AUDIT, source_guard=True), hidden(source_guard=True), (True, True)),
+    ):
+        judge = Judge(ours)
+        judge.add(replace(theirs, port="web2", vlan_id=12))
+        assert tuple(judge.run(one)[0] == "drop" for one in (frame, ordinary)) == dropped
+
+
 @pytest.mark.parametrize("inner", [(0x8100, 0), (0x8100, 77), (0x88A8, 4095), (0x9100, 5)])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row_on_a_qinq_port(qinq: Judge, row: Row, inner: tuple[int, int]) -> None:

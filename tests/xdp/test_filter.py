@@ -28,7 +28,7 @@ from l3ctl.lab.namespaces import Namespace, run
 from l3ctl.model import Change, Host, LinkFacts, Mode, PortPolicy, PortState, Verb
 from l3ctl.xdp import offload
 from l3ctl.xdp.abi import abi, source_id
-from l3ctl.xdp.filter import NOBODY, Filter
+from l3ctl.xdp.filter import Filter
 from l3ctl.xdp.libbpf import XDP_FLAGS_SKB_MODE, Link, Map, Program
 from l3ctl.xdp.loader import Bytecode
 from l3ctl.xdp.program import load_program
@@ -341,27 +341,6 @@ def test_a_trunk_that_goes_on_hiding_tags_is_refused_with_the_mend(
         router.add(filter_, policy(0, 11))
     assert "ethtool -K p0 rxvlan off" in refused.value.mend
     assert router.programs() == {}
-
-
-@pytest.mark.parametrize("first", [None, 11])
-def test_where_tags_may_be_hidden_untagged_frames_and_vlans_do_not_mix(router: Router, filter_: Filter, first: int | None) -> None:
-    there, wanted = policy(0, first), replace(policy(1, None if first else 11), guard="p0")
-    router.add(filter_, there)
-    with pytest.raises(FilterFailed, match="as a veth it may hide which of them a frame is for") as refused:
-        router.add(filter_, wanted)
-    assert "a netdev of its own" in refused.value.mend
-    assert filter_.read(router.links) == {"web0": there}
-
-
-def test_what_seems_untagged_on_a_trunk_that_may_hide_tags_is_dropped_and_told(router: Router, filter_: Filter) -> None:
-    hiding = replace(policy(0, 11), untagged_drop=True)
-    router.add(filter_, hiding)
-    router.send(0, NA)
-    assert filter_.counters_of(NOBODY) == {"unknown-port": 1}
-    assert filter_.read(router.links) == {"web0": hiding}
-    router.make_true(filter_, replace(hiding, untagged_drop=False))
-    router.send(0, NA)
-    assert filter_.counters_of(NOBODY) == {"unknown-port": 1}
 
 
 def test_a_program_that_the_kernel_refuses_is_told_with_the_verifiers_last_words() -> None:

@@ -119,6 +119,21 @@ BROKEN = (
     broken(
         "options of plain solicitations", "plain.h", instead("source_lladdr_options = 1", "source_lladdr_options = 0"), "nd-lladdr-mismatch"
     ),
+    broken("priority tags in front of a VLAN's", "stranger.h", instead("netdev->trunk ? REASON_VLAN_STACKED", "0 ? 1"), "vlan-stacked"),
+    broken(
+        "the same from a port in audit",
+        "l3ctl.bpf.c",
+        instead("PORT_AUDIT && !(is_priority_stack", "PORT_AUDIT && !(0 && is_priority_stack"),
+        "vlan-stacked",
+    ),
+    broken("hidden tags beside a port in audit", "stranger.h", instead(": NETDEV_ENFORCED |", ":"), "unknown-port", "vlan-stacked"),
+    broken(
+        "hidden tags, dropped for a guard in audit",
+        "stranger.h",
+        instead("harmless ? NETDEV_GUARD_ENFORCED", "harmless ? NETDEV_GUARDED"),
+        "unknown-port",
+    ),
+    broken("hidden tags of ordinary frames", "l3ctl.bpf.c", instead("!index && netdev->flags & NETDEV_MAY_HIDE_TAGS", "0"), "unknown-port"),
     broken("DHCP with IP options", "guard.h", instead("ipv4[0] != 0x45", "ipv4[0] >> 4 != 4"), "source-spoof"),
     broken("MLD from :: without a router alert", "guard.h", instead("!= NEXT_HOP_BY_HOP", "== 255"), "source-spoof"),
 )

@@ -4,6 +4,7 @@ web1.pcap has a frame of every kind from a port of two hosts; db1.pcapng a VLAN'
 """
 
 import json
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from l3ctl.config import load_config
 from l3ctl.desired import port_policy
 from l3ctl.inventory import load_inventory, reserved_by
-from l3ctl.lab.namespaces import Namespace
+from l3ctl.lab.frames import ethernet, na, tcp6
+from l3ctl.lab.namespaces import Namespace, run
 from l3ctl.lab.programs import PROGRAM
 from l3ctl.model import PortPolicy
 from l3ctl.xdp.abi import abi
@@ -90,6 +92,47 @@ def test_people_get_a_line_a_frame_and_a_sum() -> None:
     assert lines[0].split() == ["1", "answer", "ns-answer"]
     assert lines[-1].startswith("49 frames: ")
     assert "22 drop rate-limit" in lines[-1]
+
+
+def capture(path: Path, *frames: bytes) -> Path:
+    """A pcap file."""
+    packets = (struct.pack("<IIII", number, 0, len(frame), len(frame)) + frame for number, frame in enumerate(frames))
+    path.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1) + b"".join(packets))
+    return path
+
+
+@pytest.fixture
+def trunk(tmp_path: Path) -> Path:
+    """A configuration of the same ports, in which what is on an unknown VLAN passes."""
+    config = tmp_path / "trunk.yaml"
+    config.write_text(CONFIG.read_text().replace("inventory.yaml", str(CAPTURES / "inventory.yaml")).replace("unknown_vlan: drop, ", ""))
+    return config
+
+
+@pytest.mark.parametrize(("mode", "verdict"), [("--enforce", "drop"), ("--audit", "pass")])
+def test_a_priority_tag_in_front_of_a_ports_is_dropped_there(tmp_path: Path, trunk: Path, mode: str, verdict: str) -> None:
+    stacks = [
+        ((0x8100, 0), (0x8100, 11)),
+        ((0x88A8, 0), (0x8100, 11)),
+        ((0x8100, 0), (0x8100, 0), (0x8100, 11)),
+        ((0x8100, 11), (0x8100, 0)),
+    ]
+    file = capture(tmp_path / "stacks.pcap", *(ethernet(na(), 0x86DD, tags=tags) for tags in stacks * 2))
+    done = run(str(PROGRAM), "verdict", "--config", str(trunk), "--port", "db1", mode, "--json", str(file))
+    judged = [json.loads(line) for line in done.splitlines()]
+    assert [(one["verdict"], one["reason"]) for one in judged] == [(verdict, "vlan-stacked")] * 8
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("veth peer name far0", ("drop", "unknown-port")), ("bridge", ("pass", ""))])
+def test_where_the_trunk_is_here_and_may_hide_tags_it_is_judged_as_such(
+    namespace: Callable[[], Namespace], tmp_path: Path, trunk: Path, kind: str, expected: tuple[str, str]
+) -> None:
+    here = namespace()
+    here.ip(f"link add eth1 type {kind}")
+    file = capture(tmp_path / "untagged.pcap", ethernet(na(), 0x86DD), ethernet(tcp6(), 0x86DD))
+    done = here.run(str(PROGRAM), "verdict", "--config", str(trunk), "--port", "db1", "--json", str(file))
+    judged = [json.loads(line) for line in done.splitlines()]
+    assert [(one["verdict"], one["reason"]) for one in judged] == [expected, ("pass", "")]
 
 
 def test_it_leaves_no_program_map_or_netdev_behind(namespace: Callable[[], Namespace]) -> None:

@@ -112,14 +112,46 @@ def test_a_frame_whose_tag_is_hidden_in_metadata_is_no_ports(street: Callable[[W
     # Audit counts and passes: then the same frame arrives, which shows as well that the tag was hidden and the kernel knew it.
     one.reload("mode: audit")
     assert len(one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one))) == 1
+    # One port that is enforced is enough, whoever's the hidden tag is; and none is none, whatever holds for the rest of the router.
+    one.router.write_inventory([record(WEB1) | {"mode": "enforce"}, record(DB1), record(ROGUE)])
+    one.ask("apply")
+    assert one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one)) == []
+    one.router.write_inventory([record(customer) | {"mode": "audit"} for customer in CUSTOMERS])
     one.reload("mode: enforce")
+    assert len(one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one))) == 1
+    one.router.write_inventory([record(customer) for customer in CUSTOMERS])
+    one.ask("apply")
     assert one.passed("eth1.12", untagged_claim(), sender=hidden_claim(one)) == []
     one.show_tags(True)
     one.wait("db1 and web1", lambda: one.reaches_all(DB1, WEB1))
-    # For the same reason such a trunk has no port without a tag.
+    # For the same reason such a trunk has no port without a tag, not even if that was there first.
+    one.router.write_inventory([record(ROGUE, interface="eth1")])
+    one.ask("apply")
+    one.wait("the port without a tag", lambda: one.settled(ROGUE))
     one.router.write_inventory([record(WEB1), record(DB1), record(ROGUE, interface="eth1")])
     one.ask("apply")
-    assert "may hide which of them a frame is for" in failure(one)
+    assert "port rogue: eth1 would have both" in failure(one)
+    assert [one.port(name)["in_sync"] for name in ("web1", "db1", "rogue")] == [True, True, False]
+
+
+def test_a_port_of_all_of_an_outer_tag_is_refused_where_that_may_be_hidden_and_guarded_as_the_mend_says(
+    street: Callable[[Wire], Street],
+) -> None:
+    one = street(VETH)
+    one.router.ip("link add link eth1 name eth1.11 type vlan id 11", "link set eth1.11 up")
+    one.router.ip("link add link eth1.11 name eth1.11.7 type vlan id 7", "link set eth1.11.7 up")
+    one.far.ip("link add link far0 name s11 type vlan id 11", "link set s11 up")
+    one.start([record(WEB1, interface="eth1.11.7", trunk="eth1", vlan=11, qinq=True)])
+    assert "eth1 is a veth, which may hide the outer of two tags" in failure(one)
+    assert "`trunk: eth1.11`" in failure(one)
+    one.router.write_inventory([record(WEB1, interface="eth1.11.7", trunk="eth1.11", vlan=7)])
+    one.ask("apply")
+    one.plug_in(WEB1, "type vlan id 7", "s11")
+    for shown in (True, False):
+        one.show_tags(shown)
+        one.wait("web1", lambda: one.settled(WEB1) and one.reaches(WEB1, f"{GATEWAY6}%eth0"))
+        lie = claim(GATEWAY6, WEB1.lladdr, 7)
+        assert one.passed("eth1.11", lie, sender=lambda *frames: one.send(*frames, netdev="s11")) == []
 
 
 def test_with_the_source_guard_nothing_passes_whose_tag_is_hidden(street: Callable[[Wire], Street]) -> None:

@@ -87,6 +87,29 @@ def test_what_is_on_no_ports_vlan_passes_or_not_as_configured(whole: Street, str
     assert [(each["reason"], each["vlan_id"]) for each in whole.refused("-")] == [("unknown-port", UNKNOWN)]
 
 
+STACKS = (
+    ((0x8100, 0), (0x8100, 11)),
+    ((0x88A8, 0), (0x8100, 11)),
+    ((0x8100, 0), (0x8100, 0), (0x8100, 11)),
+)
+
+
+def test_priority_tags_in_front_of_a_vlans_lead_nobody_into_it(whole: Street) -> None:
+    """Where there is no VLAN 0 the kernel takes them off, and goes by the tag behind them (CVE-2021-27853)."""
+    answer = arp(2, parse_lladdr(ROGUE.lladdr), str(WEB1.ipv4), GATEWAY4) + bytes(18)  # as long as a frame's least
+    packets = ((na(WEB1.link_local), 0x86DD), (answer, 0x0806))
+    lies = [ethernet(packet, kind, parse_lladdr(ROGUE.lladdr), tags=tags) for tags in STACKS for packet, kind in packets]
+    assert whole.passed("eth1.11", *lies) == []
+    whole.wait("evidence", lambda: "vlan-stacked" in [each["reason"] for each in whole.refused("-")])
+    whole.reload("mode: audit")
+    try:
+        assert len(whole.passed("eth1.11", *lies)) == len(lies), "in audit they arrive there: so would they without the filter"
+    finally:
+        whole.reload("mode: enforce")
+    assert whole.passed("eth1.11", *lies) == []
+    assert whole.settled(*CUSTOMERS)
+
+
 def test_an_answer_bears_the_tag_of_the_question(whole: Street) -> None:
     for tpid in (0x8100, 0x88A8):
         tap = Tap(whole.far, "far0", outgoing=False)
