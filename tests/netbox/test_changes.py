@@ -181,5 +181,5 @@ def test_a_tag_that_is_gone_is_no_empty_inventory(street: Street) -> None:
     with pytest.raises(source.SourceFailed) as failed:
         reader.read()
     assert failed.value.lines() == [
-        f"{street.books.url}: has no tag '{street.books.tag}'; make it, and give it to interfaces",
+        f"{street.books.url}: has no tag with the slug '{street.books.tag}'; make it, and give it to interfaces",
     ]
