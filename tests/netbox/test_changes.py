@@ -8,7 +8,7 @@ import requests
 
 from l3ctl.inventory.sources import netbox as source
 from l3ctl.inventory.sources.netbox import Reader
-from l3ctl.inventory.web import WebSession
+from l3ctl.inventory.sources.web_session import WebSession
 from tests.netbox.books import Books
 from tests.netbox.server import NetBox
 

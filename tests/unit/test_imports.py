@@ -93,7 +93,11 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
             ("yaml", "reading/document.py"),
             ("exabgp", "nobody: it is a program beside us"),
         ),
-        *(("psycopg", "inventory/sources/postgresql_session.py"), ("requests", "inventory/sources/")),
+        *(
+            ("psycopg", "inventory/sources/postgresql_session.py"),
+            ("requests", "inventory/sources/"),
+            ("pynetbox", "inventory/sources/netbox.py"),
+        ),
     ],
 )
 def test_a_library_has_one_room(library: str, owner: str) -> None:

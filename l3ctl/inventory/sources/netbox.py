@@ -29,7 +29,7 @@ try:
 except ImportError as missing:
     raise MissingRequirement("the library pynetbox is not installed", "pip install 'l3ctl[netbox]'") from missing
 
-from l3ctl.inventory.web import WebSession, reason
+from l3ctl.inventory.sources.web_session import WebSession, reason
 
 _PAGE = 1000
 """objects; as many as NetBox gives unless it was told otherwise"""
