@@ -52,7 +52,7 @@ visible() { mkdir -p "$made$(dirname "$1")" && touch "$made$1" && mount --bind "
 visible /etc/resolv.conf
 visible /etc/hosts
 pip=()
-while IFS== read -r key value; do
+while IFS='=' read -r key value; do
 	key=${key##*.} value=${value#\'} value=${value%\'}
 	case $key=$value in find-links=* | constraint=* | *file://*) continue ;; esac
 	[ ! -f "$value" ] || visible "$value"

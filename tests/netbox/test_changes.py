@@ -8,7 +8,7 @@ import requests
 
 from l3ctl.inventory.sources import netbox as source
 from l3ctl.inventory.sources.netbox import Reader
-from l3ctl.inventory.web import WebSession
+from l3ctl.inventory.sources.web_session import WebSession
 from tests.netbox.books import Books
 from tests.netbox.server import NetBox
 
@@ -181,5 +181,5 @@ def test_a_tag_that_is_gone_is_no_empty_inventory(street: Street) -> None:
     with pytest.raises(source.SourceFailed) as failed:
         reader.read()
     assert failed.value.lines() == [
-        f"{street.books.url}: has no tag '{street.books.tag}'; make it, and give it to interfaces",
+        f"{street.books.url}: has no tag with the slug '{street.books.tag}'; make it, and give it to interfaces",
     ]

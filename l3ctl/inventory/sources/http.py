@@ -18,7 +18,7 @@ try:
 except ImportError as missing:
     raise MissingRequirement("the library requests is not installed", "pip install 'l3ctl[http]'") from missing
 
-from l3ctl.inventory.web import WebSession, reason
+from l3ctl.inventory.sources.web_session import WebSession, reason
 
 _CHUNK = 1 << 16
 _MOST_REDIRECTS = 5

@@ -29,14 +29,14 @@ try:
 except ImportError as missing:
     raise MissingRequirement("the library pynetbox is not installed", "pip install 'l3ctl[netbox]'") from missing
 
-from l3ctl.inventory.web import WebSession, reason
+from l3ctl.inventory.sources.web_session import WebSession, reason
 
 _PAGE = 1000
 """objects; as many as NetBox gives unless it was told otherwise"""
 _NEWEST = 100
 """objects of a kind that are looked at for a change: a transaction may commit after one that began later"""
 _TRUST = 600
-"""seconds after which everything is read again: what was changed in the database past NetBox bears no later date"""
+"""seconds after which everything is read again: what was changed past NetBox, or under a clock that was set back, bears no later date"""
 _LONGEST_QUERY = 3000
 """bytes; gunicorn takes a request's first line up to 4094"""
 _MENDS = {
@@ -204,7 +204,9 @@ class _Asking:
             return SourceFailed(f"{self._settings}: answers with something else than JSON", "check url; a page for people to log in on?")
         said = _detail(response)
         if status == 400 and "tag" in said:
-            return SourceFailed(f"{self._settings}: has no tag {quoted(self._settings.tag)}", "make it, and give it to interfaces")
+            return SourceFailed(
+                f"{self._settings}: has no tag with the slug {quoted(self._settings.tag)}", "make it, and give it to interfaces"
+            )
         mend = _MENDS.get(status, "see NetBox's log" if status >= 500 else "see that NetBox 4.2 or later answers there")
         return SourceFailed(f"{self._settings}: answers /api/{path}/ with status {status}{said and f' ({said})'}", mend)
 
