@@ -92,7 +92,6 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
 @pytest.mark.parametrize(
     ("library", "owner"),
     [
-<<<<<<< HEAD
         ("pyroute2", "kernel/"),
         ("bcc", "xdp/loader.py"),
         ("yaml", "reading/document.py"),
@@ -100,19 +99,7 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
         ("exabgp", "nobody: it is a program beside us"),
         ("psycopg", "inventory/sources/postgresql_session.py"),
         ("requests", "inventory/"),
-=======
-        *(
-            ("pyroute2", "kernel/"),
-            ("bcc", "xdp/loader.py"),
-            ("yaml", "reading/document.py"),
-            ("exabgp", "nobody: it is a program beside us"),
-        ),
-        *(
-            ("psycopg", "inventory/sources/postgresql_session.py"),
-            ("requests", "inventory/sources/"),
-            ("pynetbox", "inventory/sources/netbox.py"),
-        ),
->>>>>>> 9ed6f4df386a2dfe062a09a3722ca8dd59866816
+        ("pynetbox", "inventory/sources/netbox.py"),
     ],
 )
 def test_a_library_has_one_room(library: str, owner: str) -> None:
