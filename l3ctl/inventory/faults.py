@@ -43,7 +43,9 @@ def conflicts(entries: Iterable[Entry], reserved: Reserved) -> Iterator[Problem]
 
 def faults(entry: Entry, reserved: Reserved) -> Iterator[Problem]:
     """What is wrong with a record whatever the others say, and could not be told from its own text."""
-    yield from _within_port(entry)
+    hosts = entry.port.hosts
+    if len(hosts) > 1 or len({*hosts[0].ipv4, *hosts[0].ipv6}) < len(hosts[0].ipv4) + len(hosts[0].ipv6):
+        yield from _within_port(entry)
     yield from _gateways(entry, reserved.gateways)
     yield from _sessions(entry, reserved.sessions)
     if entry.router in (None, reserved.router):
@@ -71,12 +73,12 @@ def _gateways(entry: Entry, gateways: frozenset[Address]) -> Iterator[Problem]:
     for loc, host in entry.hosts:
         if host.link_local in gateways:
             yield _is_gateway(Claim(entry, entry.link_local(loc)), host.link_local)
-    for address, claim in ipv4_claims(entry):
-        if address in gateways:
-            yield _is_gateway(claim, address)
-    for prefix, claim in ipv6_claims(entry):
-        if prefix.prefixlen == 128 and prefix.network_address in gateways:
-            yield _is_gateway(claim, prefix.network_address)
+        for index, address in enumerate(host.ipv4):
+            if address in gateways:
+                yield _is_gateway(Claim(entry, (*loc, "ipv4", index)), address)
+        for index, prefix in enumerate(host.ipv6):
+            if prefix.prefixlen == 128 and prefix.network_address in gateways:
+                yield _is_gateway(Claim(entry, (*loc, "ipv6", index)), prefix.network_address)
 
 
 def _sessions(entry: Entry, sessions: frozenset[Address]) -> Iterator[Problem]:
@@ -88,9 +90,11 @@ def _sessions(entry: Entry, sessions: frozenset[Address]) -> Iterator[Problem]:
 
 def _on_the_router(entry: Entry, reserved: Reserved) -> Iterator[Problem]:
     """What would be right elsewhere."""
-    for netdev, loc in {entry.port.guard: entry.guarded(), entry.port.interface: entry.attached()}.items():
+    port = entry.port
+    for netdev in dict.fromkeys((port.guard, port.interface)):
         if netdev in reserved.uplinks:
-            what = f"port '{entry.port.name}' is on {netdev}, which is an uplink"
+            loc = entry.attached() if netdev == port.interface else entry.guarded()
+            what = f"port '{port.name}' is on {netdev}, which is an uplink"
             yield entry.source.problem(loc, what, "customers and upstream routers want netdevs of their own")
     for prefix, claim in _billed(entry) if reserved.blackholes else ():
         for blackhole in reserved.blackholes:

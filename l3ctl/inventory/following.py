@@ -202,7 +202,8 @@ class Following:
 
     def _delivered(self, get: Callable[[], Delivery | None], why: str, *, refuse: bool = True) -> Update:
         try:
-            delivery = get()
+            with collector_paused():
+                delivery = get()
         except L3ctlError as error:
             self._back_from_aside()
             self._report(trouble=tuple(error.lines()))

@@ -17,14 +17,15 @@ class Prefixes(Generic[Holder]):
     def __init__(self) -> None:
         self._buckets: dict[int, list[int]] = {}
         self._holders: dict[int, Holder] = {}
-        self._lengths: set[int] = set()
+        self._lengths: tuple[int, ...] = ()
 
     def add(self, prefix: IPv6Network, holder: Holder) -> None:
         """Let it be held, if nobody holds it."""
         key = _key(prefix)
         if key not in self._holders:
             self._holders[key] = holder
-            self._lengths.add(prefix.prefixlen)
+            if prefix.prefixlen not in self._lengths:
+                self._lengths = tuple(sorted({*self._lengths, prefix.prefixlen}, reverse=True))
             insort(self._buckets.setdefault(key >> 88, []), key)
 
     def get(self, prefix: IPv6Network) -> Holder | None:
@@ -43,9 +44,9 @@ class Prefixes(Generic[Holder]):
     def overlapping(self, prefix: IPv6Network) -> Iterator[tuple[IPv6Network, Holder]]:
         """What it is within, from the inside out, itself first, and then what is within it."""
         first, length = int(prefix.network_address), prefix.prefixlen
-        for outer in sorted((one for one in self._lengths if one <= length), reverse=True):
+        for outer in self._lengths:  # the longest first
             key = first >> (128 - outer) << (136 - outer) | outer
-            if key in self._holders:
+            if outer <= length and key in self._holders:
                 yield _prefix(key), self._holders[key]
         bucket = self._buckets.get(first >> 80, [])
         last = first | (1 << 128 - length) - 1
