@@ -118,7 +118,10 @@ class _Follower:
         elif self._proposed(told):
             self._open = True
             self._schedule()
-            if self._followed.report().trouble:
+            report = self._followed.report()
+            if not report.read:  # the last good copy serves: now for the source itself, which may hang
+                self._next = time.monotonic()
+            elif report.trouble:
                 self._next = time.monotonic() + self._rest
             self._report()
 

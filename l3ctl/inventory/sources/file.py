@@ -6,6 +6,7 @@ still writing is read when it is closed.
 
 import hashlib
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -51,7 +52,7 @@ class _File(Strict):
 class _Said:
     """What a file said, and which file that was."""
 
-    node: tuple[int, int]
+    node: tuple[int, int, int]
     digest: bytes
     records: list[Document]
 
@@ -189,16 +190,17 @@ class Reader:
             status = path.stat()
         except (OSError, ValueError):
             status = os.stat_result((0,) * 10)  # reading it tells what is wrong
-        node = status.st_dev, status.st_ino
+        node = status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode)  # a pipe may get the number of a file that was removed
         complete = changes is not None and place in changes.complete
         if known and known.node == node and not complete and changes is not None and not changes.lost:
             return True
-        if self._watch is not None and not complete:
+        regular = not node[1] or stat.S_ISREG(status.st_mode)  # of a pipe, nobody will ever be done writing
+        if self._watch is not None and regular and not complete:
             if changes is not None and node[1] and not status.st_size:
                 return known is not None  # just made, and closed a moment later
             if 0 <= (age := time.time() - status.st_mtime) < SETTLE:  # by somebody who may go on
                 time.sleep(SETTLE - age)
-        if self._watch is not None and self._watch.being_written(place):
+        if self._watch is not None and regular and self._watch.being_written(place):
             return known is not None
         raw = contents(path, pipes=False)
         digest = hashlib.blake2b(raw).digest()
