@@ -36,7 +36,7 @@ def command(config_path: Path, take_over: bool, confirm: int | None, as_json_tex
         print_json(answer)
     else:
         done = "nothing could be done" if answer["failed"] else "in sync, nothing to do"
-        print_changes(answer["changes"], f"{counted(answer['ports'], 'port')}: {done}")
+        print_changes(answer["changes"], f"{counted(answer['ports'], 'port')}: {done}", made=True)
         for failure in answer["failed"]:
             reason = failure["reason"].removeprefix(f"port {failure['port']}: ")
             click.echo(f"l3ctl: port {failure['port']}: cannot {failure['change']}: {reason}", err=True)

@@ -1,5 +1,6 @@
 """`l3ctl lab`."""
 
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -31,6 +32,7 @@ def _with_prefix(default: str) -> Callable[[F], F]:
 @click.group("lab")
 def command() -> None:
     """A router, an upstream with BIRD and three customers, one of them an attacker, in network namespaces. Needs root."""
+    os.environ.pop("L3CTL_CONFIG", None)  # the lab's programs have one of their own each, and it is not the one somebody works with
 
 
 @command.command("up")

@@ -48,8 +48,8 @@ def lone_router(site: Site, *, load: bool) -> Router:
     return Router(site.ports, config.settings, Kernel(config.sysctl_memory), filter_ if there else None, None)
 
 
-def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
-    """A plan for people: per port, in the order in which things happen."""
+def print_changes(changes: Sequence[dict[str, Any]], empty: str, *, made: bool = False) -> None:
+    """A plan for people: per port, in the order in which things happen. `made`: they were."""
     if not changes:
         click.echo(empty)
         return
@@ -63,8 +63,7 @@ def print_changes(changes: Sequence[dict[str, Any]], empty: str) -> None:
         for step in steps:
             sign = "~" if "was" in step else signs[step["verb"]]
             click.secho(f"  {sign} {step['verb']:<8} {step['text']}", fg=colours[sign])
-    counts = [
-        f"{sum(sign == ('~' if 'was' in change else signs[change['verb']]) for change in changes)} to {word}"
-        for sign, word in (("+", "add"), ("~", "replace"), ("-", "remove"))
-    ]
-    click.echo(f"{counted(len(by_port), 'port')}: {', '.join(counts)}")
+    numbers = [sum(sign == ("~" if "was" in change else signs[change["verb"]]) for change in changes) for sign in "+~-"]
+    words = ("added", "replaced", "removed") if made else ("to add", "to replace", "to remove")
+    ports = sum(not port.startswith(ORPHAN) for port in by_port)
+    click.echo(f"{counted(ports, 'port')}: {', '.join(f'{number} {word}' for number, word in zip(numbers, words, strict=True))}")

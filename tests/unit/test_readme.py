@@ -3,8 +3,11 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 from l3ctl.cli import COMMANDS
+from l3ctl.configuration import SourceSettings
+from l3ctl.site import load_configuration
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -48,3 +51,13 @@ def test_every_command_it_names_exists_and_every_target() -> None:
 
 def test_every_file_it_links_to_is_there() -> None:
     assert [link for link in re.findall(r"\]\(([^):]+)\)", README) if not (ROOT / link).exists()] == []
+
+
+def test_every_source_it_shows_is_a_good_configuration(tmp_path: Path) -> None:
+    """That each delivers is tried in tests/sources and tests/netbox."""
+    shown = re.findall(r"```yaml\n(inventory:.*?)```", README, re.DOTALL)
+    kinds = set()
+    for text in shown:
+        (tmp_path / "l3ctl.yaml").write_text(f"router: r1\n{text}")
+        kinds.add(type(load_configuration(tmp_path / "l3ctl.yaml").inventory.source))
+    assert kinds == set(get_args(SourceSettings))
