@@ -159,7 +159,8 @@ class Following:
         if self._pending is None:
             return self.report
         proposal = self._pending.proposal
-        return self._standing_report(proposal.quarantined, proposal.held, len(self.standing) + proposal.growth(self.standing))
+        told = self._standing_report(proposal.quarantined, proposal.held, len(self.standing) + proposal.growth(self.standing))
+        return replace(told, read=time.time())
 
     def roll_back(self, serial: int) -> Update:
         """Propose what was before the last change. What it did is not proposed again before the source says otherwise, or somebody asks."""
