@@ -124,7 +124,7 @@ class Street:
         """The router's l3ctl.yaml."""
         return f"""\
 router: r1
-inventory: {{file: inventory.yaml}}
+inventory: {{file: inventory.yaml, watch: false, max_shrink: 100}}
 gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}
 guard: {{xdp_mode: {self.wire.xdp_mode}, {guard}}}
 run_dir: {self.run_dir}

@@ -40,7 +40,7 @@ EACH = 3
 """routes of a customer: its /64, its /32 and its link-local's /128"""
 CONFIG = f"""\
 router: r1
-inventory: {{file: inventory.yaml}}
+inventory: {{file: inventory.yaml, watch: false, max_shrink: 100}}
 gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}
 guard: {{mode: enforce, source_guard: false}}
 full_pass: 3600
