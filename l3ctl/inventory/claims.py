@@ -24,7 +24,7 @@ class Entry:
         self.source = source
         self.router = record.router
         self.port: Port = record.port()
-        self._locs: tuple[Loc, ...] = tuple(loc for loc, _ in record.located_hosts())
+        self._locs = record.host_locs()
 
     @property
     def hosts(self) -> Iterator[tuple[Loc, Host]]:

@@ -104,11 +104,14 @@ class PortRecord(Strict):
     def _interface(self) -> str:
         return self.interface or f"{self.trunk}.{self.vlan}"
 
-    def located_hosts(self) -> list[tuple[Loc, Host]]:
-        """The hosts, each with the place of its keys within the record."""
+    def host_locs(self) -> tuple[Loc, ...]:
+        """Of each host, the place of its keys within the record."""
+        return ((),) if self.mac is not None else tuple(("hosts", index) for index in range(len(self.hosts or ())))
+
+    def _hosts(self) -> tuple[Host, ...]:
         if self.mac is not None:
-            return [((), _host(self.mac, self.link_local, self))]
-        return [(("hosts", index), _host(host.mac, host.link_local, host)) for index, host in enumerate(self.hosts or ())]
+            return (_host(self.mac, self.link_local, self),)
+        return tuple(_host(host.mac, host.link_local, host) for host in self.hosts or ())
 
     def port(self) -> Port:
         """The port as everything else knows it."""
@@ -117,7 +120,7 @@ class PortRecord(Strict):
             interface=self._interface(),
             guard=self.guard or self.trunk or self._interface(),
             vlan_id=self.vlan,
-            hosts=tuple(host for _, host in self.located_hosts()),
+            hosts=self._hosts(),
             qinq=self.qinq,
             mode=self.mode,
             source_guard=self.source_guard,
