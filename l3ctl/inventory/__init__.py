@@ -16,6 +16,9 @@ from l3ctl.model import Port
 from l3ctl.reading.document import in_order
 from l3ctl.reading.validation import problems_of
 
+_MANY = 100_000
+"""objects"""
+
 
 def load_inventory(settings: Inventory, router: str, reserved: Reserved = NOTHING) -> tuple[Port, ...]:
     """The ports of ``router``, by name; `BadInput` with every problem of the whole inventory, other routers' records included.
@@ -64,4 +67,6 @@ def collector_paused() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            if gc.get_count()[0] > _MANY:
+                gc.freeze()  # what came of it stays, and would be walked again and again later, too
             gc.enable()

@@ -100,11 +100,13 @@ class Following:
         """
         if asked:
             self._set_aside, self.standing.held_back = self.standing.held_back, {}
-        return self._delivered(self.source.read, why, refuse=refuse)
+        with collector_paused():
+            return self._delivered(self.source.read, why, refuse=refuse)
 
     def news(self) -> Update:
         """After the source's descriptor became readable; as `read`. While something is wrong, everything is read."""
-        return self._delivered(self.source.read if self.report.trouble else self.source.news, "news")
+        with collector_paused():
+            return self._delivered(self.source.read if self.report.trouble else self.source.news, "news")
 
     def ports(self) -> tuple[Port, ...]:
         """All the ports that stand on this router, by name, after what is proposed is carried out."""
@@ -203,8 +205,7 @@ class Following:
 
     def _delivered(self, get: Callable[[], Delivery | None], why: str, *, refuse: bool = True) -> Update:
         try:
-            with collector_paused():
-                delivery = get()
+            delivery = get()
         except L3ctlError as error:
             self._back_from_aside()
             self._report(trouble=tuple(error.lines()))
@@ -212,9 +213,7 @@ class Following:
         if delivery is None:
             self._stands(read=time.time())
             return Update(())
-        with collector_paused():
-            proposal = self.standing.consider(delivery)
-        return self._proposed(proposal, why, refuse=refuse)
+        return self._proposed(self.standing.consider(delivery), why, refuse=refuse)
 
     def _proposed(self, proposal: Proposal, why: str, *, believed: bool = False, refuse: bool = True) -> Update:
         if proposal.quarantined and (self._settings.strict or not len(self.standing)) and not believed:

@@ -278,7 +278,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=500)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=150)
 @given(TEXTS)
 def test_any_text_is_loaded_or_refused_with_places(text: str) -> None:
     FILE.write_bytes(text.encode("utf-8", "surrogatepass"))

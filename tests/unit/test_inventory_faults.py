@@ -452,7 +452,7 @@ def test_without_a_fault_they_are_good(records: list[Record]) -> None:
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-@settings(suppress_health_check=GENERATED, max_examples=6)
+@settings(suppress_health_check=GENERATED, max_examples=3)
 @given(records=inventories(), data=st.data())
 def test_each_fault_gives_exactly_its_error(kind: str, records: list[Record], data: st.DataObject) -> None:
     where = Planting(records, data.draw(st.integers(0, len(records) - 1)), data.draw(st.integers(0, 2)))
@@ -460,7 +460,7 @@ def test_each_fault_gives_exactly_its_error(kind: str, records: list[Record], da
     check(records, [planted], write(records))
 
 
-@settings(suppress_health_check=GENERATED, max_examples=150)
+@settings(suppress_health_check=GENERATED, max_examples=60)
 @given(records=inventories(), kinds=st.permutations(list(FAULTS)), data=st.data())
 def test_several_faults_are_all_told(records: list[Record], kinds: list[str], data: st.DataObject) -> None:
     """One in each port, or in some: nothing that is wrong hides what else is."""

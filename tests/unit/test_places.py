@@ -237,7 +237,7 @@ LINES = st.sampled_from(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=200)
 @given(st.lists(LINES, max_size=12), st.sampled_from(["ports:\n", "ports:\n  - name: p\n", ""]), st.sampled_from(["\n", "\r\n", "\r"]))
 def test_plain_yaml_is_read_as_all_yaml_is(lines: list[str], before: str, end: str) -> None:
     """The same values at the same places, or the same words of refusal."""

@@ -149,7 +149,7 @@ DELIVERIES = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.tuples(DELIVERIES, st.booleans()), max_size=6))
 def test_whatever_is_delivered_what_stands_agrees_and_every_record_stands_or_is_told_of(told: list[tuple[Delivery, bool]]) -> None:
     one = Standing(RESERVED)
