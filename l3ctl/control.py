@@ -122,7 +122,8 @@ class ControlServer:
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
 
     def _drop(self, client: socket.socket) -> None:
-        self._selector.unregister(client)
+        if client in self._selector.get_map():  # else it waits for an answer
+            self._selector.unregister(client)
         del self._clients[client]
         client.close()
 
@@ -139,21 +140,20 @@ class ControlServer:
         if newline or len(question) > _LONGEST_QUESTION:
             answer = self._answer(bytes(line))
             if isinstance(answer, Later):
-                self._selector.modify(client, selectors.EVENT_READ, lambda: self._wait(client))
+                # Nothing more is to be heard, also from who has closed his end of it, as `nc -N` does, and reads on.
+                self._selector.unregister(client)
                 answer.when_given(lambda given: self._send(client, given))
             else:
                 self._send(client, answer)
         elif not chunk:
             self._drop(client)
 
-    def _wait(self, client: socket.socket) -> None:
-        """Its answer is not there yet, and there is nothing more to ask: it has gone."""
-        self._drop(client)
-
     def _send(self, client: socket.socket, answer: Answer) -> None:
         if client in self._clients:
             self._clients[client] = bytearray(json.dumps(answer).encode() + b"\n")
-            self._selector.modify(client, selectors.EVENT_WRITE, lambda: self._write(client))
+            if client in self._selector.get_map():
+                self._selector.unregister(client)
+            self._selector.register(client, selectors.EVENT_WRITE, lambda: self._write(client))
             self._write(client)
 
     def _answer(self, line: bytes) -> Answer | Later:

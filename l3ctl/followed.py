@@ -73,11 +73,10 @@ class FollowedSite:
                 self._following.close()
             (self._config, self._following), self._next = self._next, None
         serial = self.following.taken()
+        self.keep()  # what was on trial: there is no way back past something that came after it
         if on_trial and before is not None:
             self._trial = _Trial(serial, before)
             self.following.on_trial(serial)
-        elif self._trial is not None and serial is not None:
-            self.keep()  # something came after it: there is no way back to before it any more
 
     def left(self) -> None:
         """It is not."""
@@ -88,12 +87,20 @@ class FollowedSite:
         elif self._following is not None:
             self._following.left()
 
-    def keep(self) -> bool:
-        """What is on trial stays. False where nothing was."""
-        was, self._trial = self._trial, None
-        if was is not None:
+    def confirm(self) -> Site:
+        """What was refused for all that it takes away may go: what would be then. Raises `Refused` where nothing was, and as `reload`."""
+        self.following.confirm()
+        return self.reload("confirm", asked=True)
+
+    def is_on_trial(self) -> bool:
+        """Whether what was taken last may be rolled back. Until that is known, nothing that the source says by itself is to be taken."""
+        return self._trial is not None
+
+    def keep(self) -> None:
+        """What is on trial stays."""
+        if self._trial is not None:
+            self._trial = None
             self.following.on_trial(None)
-        return was is not None
 
     def roll_back(self) -> Site | None:
         """What would be, without what is on trial; None where nothing is."""

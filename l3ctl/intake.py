@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from l3ctl.control import Answer, Later, as_json
-from l3ctl.errors import BadInput, L3ctlError, MissingRequirement, Problem
+from l3ctl.errors import AgentRefused, BadInput, L3ctlError, MissingRequirement, Problem
 from l3ctl.evidence import Billing
 from l3ctl.failures import Failures
 from l3ctl.log import event
@@ -20,6 +20,8 @@ from l3ctl.silence import Silence
 from l3ctl.site import Site, waiting, wants_source_guard
 from l3ctl.xdp.filter import Filter
 
+LONGEST_TRIAL = 86400
+"""seconds"""
 Done = Callable[[Told | L3ctlError], object]
 
 
@@ -42,6 +44,7 @@ class Intake:
         self.report = Report()
         self._questions: deque[Done] = deque()
         self._trial_ends: float | None = None
+        self._listening: int | None = None
 
     def begin(self, work: Work, router: Router, filter_: Filter, failures: Failures, silence: Silence) -> None:
         """From now on what is read is carried out on these."""
@@ -49,7 +52,18 @@ class Intake:
         self._listen()
 
     def _listen(self) -> None:
-        self._selector.register(self._reader.fileno(), selectors.EVENT_READ, self._on_readable)
+        self._listening = self._reader.fileno()
+        self._selector.register(self._listening, selectors.EVENT_READ, self._on_readable)
+
+    def _lost(self, error: MissingRequirement) -> None:
+        """The reader has died, whoever noticed. What stands stands, who asked is told, and `tick` makes another one."""
+        if self._listening is not None:
+            self._selector.unregister(self._listening)  # its number may be another's at once
+            self._listening = None
+        self._failures.read(error)
+        questions, self._questions = self._questions, deque()
+        for done in questions:
+            done(error)
 
     def tick(self, now: float) -> None:
         """Make another reader where one has died, and end a trial that nobody confirmed."""
@@ -59,7 +73,7 @@ class Intake:
                 self._ask("reload", "a new reader", self._reloaded)
         except MissingRequirement as error:
             self._failures.read(error)
-        if self._trial_ends is not None and now >= self._trial_ends:
+        if self._trial_ends is not None and now >= self._trial_ends and self._listening is not None:
             self._trial_ends = None
             event("roll-back", reason="nobody confirmed it")
             self._ask("roll back", "", self._reloaded)
@@ -77,7 +91,7 @@ class Intake:
                 later.fail(told)
                 return
             assert told.site is not None
-            self._reader.answer(taken=False)
+            self._answer(taken=False)
             try:
                 self._check_fixed(told.site)
                 changes = [*self._router.preview(told.site.ports, told.site.config.settings), *self._router.unheard()]
@@ -93,9 +107,28 @@ class Intake:
         return later
 
     def apply(self, asked: Answer) -> Later:
-        """Read both again, make everything true, and say what was changed. With `confirm`, for so many seconds only."""
+        """Read both again, make everything true, and say what was changed. With `confirm`, for so many seconds only.
+
+        Raises:
+            AgentRefused: that is no number of seconds.
+        """
+        seconds = asked.get("confirm")
+        if seconds is not None and (type(seconds) is not int or not 1 <= seconds <= LONGEST_TRIAL):
+            raise AgentRefused(f"confirm: {seconds!r} is no number of seconds from 1 to {LONGEST_TRIAL}")
+        self._check_path(asked)
+        return self._carry_out("reload", "apply", take_over=asked.get("take_over") is True, trial=seconds)
+
+    def confirm(self) -> Answer | Later:
+        """What is on trial stays; else what is refused for all that it takes away may go, and goes."""
+        if self._trial_ends is None:
+            return self._carry_out("confirm", "confirm")
+        self._trial_ends = None
+        event("confirm")
+        self._ask("keep", "", lambda _: None)
+        return {"kept": True}
+
+    def _carry_out(self, verb: str, why: str, *, take_over: bool = False, trial: int | None = None) -> Later:
         later = Later()
-        seconds, take_over = asked.get("confirm"), asked.get("take_over") is True
 
         def done(told: Told | L3ctlError) -> None:
             if isinstance(told, L3ctlError):
@@ -106,35 +139,26 @@ class Intake:
             always = self._router.take_over
             self._router.take_over = always or take_over
             try:
-                changes = self._take(told.site, on_trial=isinstance(seconds, int))
+                changes = self._take(told.site, trial=trial)
             except L3ctlError as error:
                 later.fail(error)
                 return
             finally:
                 self._router.take_over = always
-            if isinstance(seconds, int):
-                self._trial_ends = time.monotonic() + seconds
-            failed = self._failures.as_json()
-            later.give({"changes": as_json(changes), "failed": failed, "ports": len(self._router.ports), "inventory": as_json(told.report)})
+            answer = {"changes": as_json(changes), "failed": self._failures.as_json(), "ports": len(self._router.ports)}
+            later.give({**answer, "kept": False, "inventory": as_json(told.report)})
 
-        self._check_path(asked)
-        self._ask("reload", "apply", done, asked=True)
+        self._ask(verb, why, done, asked=True)
         return later
 
-    def confirm(self) -> Answer:
-        """What is on trial stays."""
-        on_trial, self._trial_ends = self._trial_ends is not None, None
-        if on_trial:
-            event("confirm")
-            self._ask("keep", "", lambda _: None)
-        return {"kept": on_trial}
-
     def _ask(self, verb: str, why: str, done: Done, *, asked: bool = False) -> None:
-        self._reader.ask(verb, why=why, asked=asked)
         self._questions.append(done)
+        try:
+            self._reader.ask(verb, why=why, asked=asked)
+        except MissingRequirement as error:
+            self._lost(error)
 
     def _on_readable(self) -> None:
-        descriptor = self._reader.fileno()
         try:
             for told in self._reader.receive():
                 self._tell(told.report)
@@ -143,11 +167,14 @@ class Intake:
                 elif told.update is not None:
                     self._change(told.update)
         except MissingRequirement as error:
-            self._selector.unregister(descriptor)
-            questions, self._questions = self._questions, deque()
-            self._failures.read(error)
-            for done in questions:
-                done(error)
+            self._lost(error)
+
+    def _answer(self, *, taken: bool, on_trial: bool = False) -> None:
+        """To a reader that may have died meanwhile: what was carried out, another one will find in the source again."""
+        try:
+            self._reader.answer(taken=taken, on_trial=on_trial)
+        except MissingRequirement as error:
+            self._lost(error)
 
     def _tell(self, report: Report) -> None:
         """What is new of how it stands with the inventory."""
@@ -167,15 +194,19 @@ class Intake:
             except L3ctlError as error:
                 self._failures.read(error)
 
-    def _take(self, site: Site, *, on_trial: bool = False) -> list[Change]:
-        """Another configuration and inventory, if they are good ones; else all stays as it was. The changes made."""
+    def _take(self, site: Site, *, trial: int | None = None) -> list[Change]:
+        """Another configuration and inventory, if they are good ones; else all stays as it was. The changes made.
+
+        What was on trial before is not any more: whoever has something else carried out has seen what there is.
+        """
         try:
             self._check_fixed(site)
             self._load_filter(site.source_guard(), self._wants_guard())
         except L3ctlError:  # also of a filter that does not compile: the one there stays
-            self._reader.answer(taken=False)
+            self._answer(taken=False)
             raise
-        self._reader.answer(taken=True, on_trial=on_trial)
+        self._answer(taken=True, on_trial=trial is not None)
+        self._trial_ends = None if trial is None else time.monotonic() + trial
         self._failures.read()
         self.config = site.config
         self.billing = Billing(site.ports, site.config.gateways)
@@ -191,10 +222,10 @@ class Intake:
         try:
             self._load_filter(wants_source_guard(self.config.settings, ports.values()), had)
         except L3ctlError as error:
-            self._reader.answer(taken=False)
+            self._answer(taken=False)
             self._failures.read(error)
             return
-        self._reader.answer(taken=True)
+        self._answer(taken=True)
         self.billing = Billing(ports.values(), self.config.gateways)
         concerned = self._router.change(update.ports, update.gone)
         if update.gone:

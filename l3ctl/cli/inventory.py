@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
-from l3ctl.cli.reach import agent_answer, agent_reads
+from l3ctl.cli.reach import agent_reads
 from l3ctl.cli.report import print_lines
 from l3ctl.control import as_json
 from l3ctl.errors import BadInput, Problem
@@ -49,20 +49,19 @@ def diff(config_path: Path, as_json_text: bool) -> int:
 @with_json
 def confirm(config_path: Path, as_json_text: bool) -> int:
     """Let what is on trial stay; else let go what the source takes away and max_shrink refuses, as it is now, once."""
-    from l3ctl.followed import confirm_loss
-
     config = load_configuration(config_path)
-    answer = agent_answer(config, "confirm")
-    if answer is not None and answer["kept"]:
-        told: dict[str, Any] = {"kept": True, "confirmed": None, "changes": []}
+    answer = agent_reads(config_path, config, "confirm")
+    if answer is None:
+        from l3ctl.followed import confirm_loss
+
+        told: dict[str, Any] = {"kept": False, "changes": []}
+        said = f"confirmed: {confirm_loss(config_path)}; the next `l3ctl apply` does it"
+    elif answer["kept"]:
+        told = {"kept": True, "changes": []}
         said = "what was on trial stays"
     else:
-        refused = confirm_loss(config_path)
-        applied = agent_reads(config_path, config, "apply")
-        changes = applied["changes"] if applied is not None else []
-        told = {"kept": False, "confirmed": refused, "changes": changes}
-        done = f"{counted(len(changes), 'change')} made" if applied is not None else "the next `l3ctl apply` does it"
-        said = f"confirmed: {refused}; {done}"
+        told = {"kept": False, "changes": answer["changes"]}
+        said = f"confirmed: {counted(len(answer['changes']), 'change')} made"
     if as_json_text:
         print_json(told)
     else:

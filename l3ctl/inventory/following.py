@@ -131,7 +131,7 @@ class Following:
             self._set_aside = {}
             self._say(_ROLLED_BACK, None)
         now = time.time()
-        self._shrink.let_go(pending.lost, {port.name for port in pending.update.ports}, now)
+        self._shrink.let_go(pending.lost, {port.name for port in pending.update.ports}, time.monotonic())
         self._stands(read=now)
         if not pending.proposal:
             return None
@@ -246,7 +246,7 @@ class Following:
 
     def _disbelieved(self, losing: set[str]) -> Refused | None:
         """Why too much would go; None where it may, also as somebody has said so. A word said holds once."""
-        doubt = self._shrink.judge(self._settings.max_shrink, self.standing.here, losing, time.time())
+        doubt = self._shrink.judge(self._settings.max_shrink, self.standing.here, losing, time.monotonic())
         self._refused = hashlib.sha256("\0".join(sorted(losing)).encode()).hexdigest() if doubt is not None else ""
         if doubt is None:
             return None

@@ -84,6 +84,9 @@ class PortRecord(Strict):
             faults.append(Fault(f"port '{self.name}' has 'qinq' without an outer VLAN", mend, ("qinq",), of_key=True))
         elif self.interface is None and self.trunk is None:
             faults.append(Fault(f"port '{self.name}' is attached to nothing", "add 'interface', or 'trunk' and 'vlan'"))
+        elif "lo" in (self.interface, self.trunk, self.guard):
+            key = next(key for key in ("interface", "trunk", "guard") if getattr(self, key) == "lo")
+            faults.append(Fault(f"port '{self.name}' is on lo, which leads nowhere", "name the netdev that it is plugged into", (key,)))
         elif len(self._interface().encode()) > 15:
             what = f"interface {self._interface()} of port '{self.name}' is longer than 15 bytes"
             faults.append(Fault(what, "name the netdev in 'interface'", ("trunk",)))

@@ -62,12 +62,14 @@ class _Follower:
 
     def _follow(self) -> None:
         """Wait for a question, the source, or the time to read it again."""
-        descriptor = self._followed.following.source.fileno() if self._open and self._followed.config.inventory.watch else None
+        on_trial = self._followed.is_on_trial()
+        follows = self._open and self._followed.config.inventory.watch and not on_trial
+        descriptor = self._followed.following.source.fileno() if follows else None
         with selectors.DefaultSelector() as selector:
             selector.register(self._channel, selectors.EVENT_READ)
             if descriptor is not None:
                 selector.register(descriptor, selectors.EVENT_READ)
-            wait = None if self._next == float("inf") else max(0.0, self._next - time.monotonic())
+            wait = None if on_trial or self._next == float("inf") else max(0.0, self._next - time.monotonic())
             ready = {key.fd for key, _ in selector.select(wait)}
         if self._channel.fileno() in ready:
             message = self._receive()
@@ -75,7 +77,7 @@ class _Follower:
             self._asked.append(message)
         elif descriptor is not None and descriptor in ready:
             self._propose(news=True)
-        elif time.monotonic() >= self._next:
+        elif not on_trial and time.monotonic() >= self._next:
             self._propose(news=False)
 
     def _propose(self, *, news: bool) -> None:
@@ -107,8 +109,12 @@ class _Follower:
                     site = self._followed.reload(ask.why, asked=ask.asked)
                 case "roll back":
                     site = self._followed.roll_back()
+                case "confirm":
+                    site = self._followed.confirm()
                 case "keep":
                     self._followed.keep()
+                    if self._followed.config.inventory.watch:
+                        self._next = time.monotonic()  # what the source said meanwhile
         except L3ctlError as error:
             self._send(Told(self._followed.report(), error=error, asked=True))
             return

@@ -35,7 +35,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What the parent asks: `verb` is reload, keep or roll back."""
+    """What the parent asks: `verb` is reload, confirm, keep or roll back."""
 
     verb: str
     why: str = ""

@@ -72,6 +72,8 @@ class Reader:
             self._received += self._alive(self._channel.recv(1 << 20, socket.MSG_DONTWAIT))
         except BlockingIOError:
             return
+        except OSError:  # reset, where it died with something of ours unread
+            self._alive(b"")
         while (told := self._take()) is not None:
             yield told
 
@@ -120,7 +122,7 @@ class Reader:
             assert self._channel is not None
             try:
                 self._received += self._alive(self._channel.recv(1 << 20))
-            except ConnectionError:
+            except OSError:
                 self._alive(b"")
         return told
 

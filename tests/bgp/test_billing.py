@@ -205,7 +205,7 @@ def test_what_is_really_gone_goes_when_somebody_confirms_it(lab: Lab, billing: p
         for one in (DB1, ROGUE):
             billing.execute("DELETE FROM servers WHERE name = %s", (one.name,))
     wait_for_trouble(lab, "2 of 3 ports would go")
-    assert "2 of 3 ports would go" in lab.l3ctl("inventory", "confirm")
+    assert "confirmed: 12 changes made" in lab.l3ctl("inventory", "confirm")
     wait_for(lab, {str(WEB1.ipv6), f"{WEB1.ipv4}/32"})
     assert "nothing waits to be confirmed" in failing(lab, "inventory", "confirm")
     bill(billing, DB1.name, ROGUE.name)

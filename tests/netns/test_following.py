@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -161,3 +162,69 @@ def test_an_agent_that_starts_without_its_source_serves_what_was_carried_out_las
     site.wait_for_word("trouble", "no such file")
     site.save(record(1, A), record(2, B))
     site.wait_for(p1=A, p2=B)
+
+
+def test_signals_and_commands_that_meet_a_dead_reader_cost_the_agent_nothing(site: Site) -> None:
+    """Nobody has noticed yet that it is dead, or another is being made: every order of these."""
+    assert site.agent is not None
+    for round_ in range(6):
+        site.wait(lambda: len(Path(f"/proc/{site.agent.pid}/task/{site.agent.pid}/children").read_text().split()) == 1)  # type: ignore[union-attr]
+        os.kill(site.agent.pid, signal.SIGSTOP)  # so that it finds all of it at once
+        os.kill(site.reader(), signal.SIGKILL)
+        if round_ % 2:
+            site.agent.send_signal(signal.SIGHUP)
+        asked = [asking(site, b'{"command": "apply"}\n') for _ in range(round_ % 3)]
+        os.kill(site.agent.pid, signal.SIGCONT)
+        for one in asked:
+            assert json.loads(one.makefile("rb").readline())
+        assert site.status()["agent"]["pid"] == site.agent.pid
+        site.wait(lambda: site.status()["troubles"] == [])
+    site.save(record(1, B), record(2, A), record(3, C))
+    site.wait_for(p1=B, p2=A, p3=C)
+
+
+def asking(site: Site, question: bytes) -> socket.socket:
+    one = socket.socket(socket.AF_UNIX)
+    one.settimeout(WHOLE)
+    one.connect(str(site.run_dir / "agent.sock"))
+    one.sendall(question)
+    return one
+
+
+@pytest.mark.parametrize("seconds", ["true", "-1", "0", '"60"', "1e400", "1.5", "1" + 4000 * "0", "[]"])
+def test_a_trial_of_no_time_at_all_is_refused(site: Site, seconds: str) -> None:
+    with asking(site, f'{{"command": "apply", "confirm": {seconds}}}\n'.encode()) as one:
+        assert json.loads(one.makefile("rb").readline())["error"]
+    assert site.status()["troubles"] == []
+
+
+def test_who_has_said_all_and_closed_that_end_has_an_answer(site: Site) -> None:
+    """As `nc -N` does."""
+    with asking(site, b'{"command": "plan"}\n') as one:
+        one.shutdown(socket.SHUT_WR)
+        assert json.loads(one.makefile("rb").readline())["changes"] == []
+    with asking(site, b'{"command": "plan"}\n'):
+        pass  # and who has gone is no trouble
+    assert site.status()["troubles"] == []
+
+
+def test_while_something_is_on_trial_the_source_is_not_followed_and_so_it_can_be_rolled_back(site: Site) -> None:
+    site.config.write_text(site.config.read_text().replace("max_shrink: 50", "max_shrink: 51"))
+    site.l3ctl("apply", "--confirm", "3")
+    site.save(record(1, B), record(2, A), record(3, C))
+    time.sleep(1)
+    site.wait_for(p1=A, p2=B, p3=C)
+    site.wait_for(p1=B, p2=A, p3=C)
+    log = (site.folder / "agent.log").read_text()
+    assert log.index("roll-back") < log.index('item="route 2001:db8:b::/64 via fe80::5054:ff:fe00:1 dev p1"')
+
+
+def test_what_went_one_by_one_and_then_is_refused_can_be_confirmed(site: Site) -> None:
+    """The hour that is counted over is the running reader's memory, and no command's."""
+    site.save(record(1, A), record(2, B))
+    site.wait_for(p1=A, p2=B)
+    site.save(record(1, A))
+    site.wait_for_word("trouble", "1 of 3 ports would go, after 1 within the hour")
+    site.wait_for(p1=A, p2=B)
+    assert "confirmed: " in site.l3ctl("inventory", "confirm")
+    site.wait_for(p1=A)
