@@ -18,7 +18,7 @@ from l3ctl.errors import LabFailed
 from l3ctl.lab.bird import BirdSocket
 from l3ctl.lab.customers import CUSTOMERS
 from l3ctl.lab.topology import Lab
-from tests.sources.cluster import Cluster
+from tests.sources.cluster import Cluster, running
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 WHOLE = 60.0
@@ -33,12 +33,8 @@ EVERYBODY = {prefix for one in CUSTOMERS for prefix in (str(one.ipv6), f"{one.ip
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    one = Cluster()
-    try:
-        one.start()
+    with running() as one:
         yield one
-    finally:
-        one.remove()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -110,3 +111,14 @@ class Cluster:
         except subprocess.TimeoutExpired:
             self._server.kill()
             raise
+
+
+@contextmanager
+def running() -> Iterator[Cluster]:
+    """One that is there for as long as it is used."""
+    one = Cluster()
+    try:
+        one.start()
+        yield one
+    finally:
+        one.remove()

@@ -9,19 +9,17 @@ import pytest
 
 from l3ctl.configuration import PostgresqlSource
 from l3ctl.inventory.sources.postgresql import Reader
-from tests.sources.cluster import Cluster
+from tests.sources.billed import QUERY, Readers
+from tests.sources.cluster import Cluster, running
+from tests.sources.outcome import names
 
 SCHEMA = Path(__file__).parents[2] / "configs" / "schema.sql"
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    one = Cluster()
-    try:
-        one.start()
+    with running() as one:
         yield one
-    finally:
-        one.remove()
 
 
 @pytest.fixture(scope="session")
@@ -65,3 +63,18 @@ def billing(cluster: Cluster, billing_database: str) -> Iterator[psycopg.Connect
     with psycopg.connect(cluster.where(billing_database), autocommit=True) as one:
         one.execute("DELETE FROM servers")  # TRUNCATE makes two dozen files anew
         yield one
+
+
+@pytest.fixture
+def writer(connection: psycopg.Connection) -> psycopg.Connection:
+    """With web1 and web2 in a table that tells nothing by itself."""
+    connection.execute("CREATE TABLE ports (name text PRIMARY KEY, vlan int)")
+    connection.execute("INSERT INTO ports VALUES ('web1', 1), ('web2', 2)")
+    return connection
+
+
+@pytest.fixture
+def listening(writer: psycopg.Connection, reader: Readers) -> Reader:
+    source = reader(QUERY, "Ports")
+    assert names(source.read()) == ["web1", "web2"]
+    return source

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from l3ctl import __version__
-from l3ctl.cli import COMMANDS, main
+from l3ctl.cli import COMMANDS
+from tests.unit.running import Run
 
 GOOD = """\
 ports:
@@ -34,23 +35,6 @@ def site(tmp_path: Path) -> Path:
     config = tmp_path / "l3ctl.yaml"
     config.write_text(f"{CONFIG}run_dir: {tmp_path}/run\n")
     return config
-
-
-class Run:
-    def __init__(self, capsys: "pytest.CaptureFixture[str]") -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> tuple[int, str, list[str]]:
-        """(exit code, stdout, stderr's lines)."""
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = self._capsys.readouterr()
-        return int(ended.value.code or 0), out, err.splitlines()
-
-
-@pytest.fixture
-def run(capsys: "pytest.CaptureFixture[str]") -> Run:
-    return Run(capsys)
 
 
 def test_check_counts_what_is_good(run: Run, site: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from l3ctl.cli import main
+from tests.unit.running import Run
 
 ROOT = Path(__file__).parents[2]
 HOSTS = "web1: {ip: 203.0.113.11, ipv6: '2001:db8:11::e/64', comment: shop}\ndb1: {groups: [db], ipv6: '2001:db8:12::1'}\n"
@@ -23,23 +23,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("hosts.yaml").write_text(HOSTS)
     Path("ports.csv").write_text(TABLE)
     Path("l3ctl.yaml").write_text("router: r1\ninventory: {file: out.yaml}\ngateway: {ipv6: [fe80::1], ipv4: [203.0.113.1]}\n")
-
-
-class Run:
-    def __init__(self, capsys: "pytest.CaptureFixture[str]") -> None:
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> tuple[int, str, list[str]]:
-        """(exit code, stdout, stderr's lines)."""
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
-        out, err = self._capsys.readouterr()
-        return int(ended.value.code or 0), out, err.splitlines()
-
-
-@pytest.fixture
-def run(capsys: "pytest.CaptureFixture[str]") -> Run:
-    return Run(capsys)
 
 
 def test_what_it_writes_passes_the_check(run: Run) -> None:
