@@ -254,6 +254,7 @@ class Following:
             if self._copy.said(_CONFIRMED) == self._refused:
                 self._copy.say(_CONFIRMED, None)
                 self._shrink.forgive()
+                self._refused = ""
                 return None
         except CopyFailed as error:
             self._report(copy=_one_line(error))

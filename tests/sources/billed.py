@@ -6,6 +6,7 @@ import psycopg
 
 from l3ctl.inventory.source import Delivery
 from l3ctl.inventory.sources.postgresql import Reader
+from tests.sources.outcome import names
 
 QUERY = "SELECT * FROM ports ORDER BY name"
 LATE = "postgresql: no answer within 1 s; see what the server does, or set timeout"

@@ -295,4 +295,4 @@ except MissingRequirement as error:
     print(*error.lines())
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert told.stdout == "the library requests is not installed; pip install 'l3ctl[http]'\n"
+    assert told.stdout == "the library requests is not installed; install what pyproject.toml has under 'http'\n"

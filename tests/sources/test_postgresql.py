@@ -247,4 +247,4 @@ except MissingRequirement as error:
     print(*error.lines())
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "the library psycopg is not installed; pip install 'l3ctl[postgresql]'\n"
+    assert done.stdout == "the library psycopg is not installed; install what pyproject.toml has under 'postgresql'\n"

@@ -15,7 +15,7 @@ from l3ctl.configuration import PostgresqlSource
 from l3ctl.errors import BadInput, SourceFailed
 from l3ctl.inventory.source import Delivery
 from l3ctl.inventory.sources.postgresql import Reader
-from tests.sources.billed import LATE, QUERY, Readers, notify
+from tests.sources.billed import LATE, QUERY, Readers, notify, told
 from tests.sources.cluster import Cluster
 from tests.sources.outcome import lines_of, names, news, readable
 

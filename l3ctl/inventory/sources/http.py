@@ -16,7 +16,7 @@ try:
     import requests
     from urllib3.exceptions import HTTPError
 except ImportError as missing:
-    raise MissingRequirement("the library requests is not installed", "pip install 'l3ctl[http]'") from missing
+    raise MissingRequirement("the library requests is not installed", "install what pyproject.toml has under 'http'") from missing
 
 from l3ctl.inventory.sources.web_session import WebSession, reason
 

@@ -27,7 +27,7 @@ try:
     import requests
     from pynetbox.core.query import ContentError, Request, RequestError
 except ImportError as missing:
-    raise MissingRequirement("the library pynetbox is not installed", "pip install 'l3ctl[netbox]'") from missing
+    raise MissingRequirement("the library pynetbox is not installed", "install what pyproject.toml has under 'netbox'") from missing
 
 from l3ctl.inventory.sources.web_session import WebSession, reason
 

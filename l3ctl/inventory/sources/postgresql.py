@@ -17,7 +17,7 @@ from l3ctl.inventory.source import Delivery
 try:
     from l3ctl.inventory.sources.postgresql_session import Session
 except ImportError as missing:
-    raise MissingRequirement("the library psycopg is not installed", "pip install 'l3ctl[postgresql]'") from missing
+    raise MissingRequirement("the library psycopg is not installed", "install what pyproject.toml has under 'postgresql'") from missing
 
 
 class Reader:

@@ -15,7 +15,7 @@ try:
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 except ImportError as missing:
-    raise MissingRequirement("the library requests is not installed", "pip install 'l3ctl[http]'") from missing
+    raise MissingRequirement("the library requests is not installed", "install what pyproject.toml has under 'http'") from missing
 
 
 class WebSession(requests.Session):
