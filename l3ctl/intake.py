@@ -12,12 +12,13 @@ from l3ctl.evidence import Billing
 from l3ctl.failures import Failures
 from l3ctl.log import event
 from l3ctl.model import Change
+from l3ctl.planned import planned
 from l3ctl.reader.messages import Told
 from l3ctl.reader.parent import Reader
 from l3ctl.report import Report, Update
 from l3ctl.router import Router
 from l3ctl.silence import Silence
-from l3ctl.site import Site, waiting, wants_source_guard
+from l3ctl.site import Site, wants_source_guard
 from l3ctl.xdp.filter import Filter
 
 LONGEST_TRIAL = 86400
@@ -95,12 +96,11 @@ class Intake:
             try:
                 self._check_fixed(told.site)
                 changes = [*self._router.preview(told.site.ports, told.site.config.settings), *self._router.unheard()]
+                links = self._router.kernel.links()
             except L3ctlError as error:
                 later.fail(error)
                 return
-            notes = waiting(told.site.ports, self._router.kernel.links().keys())
-            report = as_json(told.report)
-            later.give({"changes": as_json(changes), "ports": len(told.site.ports), "notes": notes, "inventory": report})
+            later.give(planned(told.site, changes, links, self.config.settings, told.report))
 
         self._check_path(asked)
         self._ask("reload", "plan", done, asked=True)

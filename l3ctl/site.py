@@ -1,7 +1,7 @@
 """What a person wrote, as it was when it was read: the configuration, and this router's ports of the inventory that it names."""
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from l3ctl.configuration import Configuration
@@ -15,6 +15,8 @@ class Site:
     path: Path
     config: Configuration
     ports: tuple[Port, ...]
+    news: Mapping[str, str] = field(default_factory=dict)
+    """by port: what the inventory says of it that it did not say before, in words"""
 
     def source_guard(self) -> bool:
         """As `wants_source_guard` of its ports."""

@@ -1,9 +1,12 @@
-"""What every test may use: namespaces of this run's own, removed again whatever happens."""
+"""What every test may use: namespaces of this run's own, removed again whatever happens, and a machine to itself where it floods."""
 
+import fcntl
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +21,7 @@ if os.environ.get("L3CTL_VM") != "1":  # on an emulated processor it takes secon
     hypothesis.settings.register_profile("l3ctl", deadline=None)
     hypothesis.settings.load_profile("l3ctl")
 _numbers = itertools.count()
+_LOCKS = Path("/run")
 
 
 @functools.cache
@@ -38,6 +42,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark in ("root", "bpf"):
             if item.get_closest_marker(mark) and (reason := lacking(mark)):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """No test runs beside one that floods, not even another run's: the neighbour table is the whole machine's."""
+    if not item.get_closest_marker("root") or item.get_closest_marker("skip"):
+        return (yield)
+    with ExitStack() as held:
+        # Whoever waits for the machine stands in the door, so that those who share it do not keep it from him by taking turns.
+        with (_LOCKS / "l3ctl-tests.door").open("w") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            machine = held.enter_context((_LOCKS / "l3ctl-tests.machine").open("w"))
+            fcntl.flock(machine, fcntl.LOCK_EX if item.get_closest_marker("flood") else fcntl.LOCK_SH)
+        return (yield)
 
 
 @pytest.fixture

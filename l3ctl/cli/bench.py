@@ -9,6 +9,7 @@ import click
 from l3ctl.cli.options import with_json
 from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bench_filter import bench_filter
+from l3ctl.lab.bench_inventory import bench_inventory
 from l3ctl.lab.bench_kernel import bench_kernel
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
@@ -16,7 +17,7 @@ from l3ctl.lab.machine import require_bpf, require_namespaces
 
 @click.group("bench")
 def command() -> None:
-    """Measure l3ctl beside a peer or the limit, in turn in one run. Needs root."""
+    """Measure l3ctl beside a peer or the limit, in turn in one run. Most need root."""
 
 
 @command.command("filter")
@@ -48,6 +49,14 @@ def bgp(quick: bool, as_json_text: bool) -> None:
     require_namespaces()
     require_bpf()
     _print(bench_bgp(2, 50, 1_000, 3) if quick else bench_bgp(10, 100, 10_000, 5), as_json_text)
+
+
+@command.command("inventory")
+@click.option("--quick", is_flag=True, help="A hundredth of the records, and three rounds.")
+@with_json
+def inventory(quick: bool, as_json_text: bool) -> None:
+    """What reading and validating an inventory costs, beside a library that only reads. Needs no root."""
+    _print(bench_inventory(3, (100, 1_000)) if quick else bench_inventory(5), as_json_text)
 
 
 def _print(rows: Iterable[Row], as_json_text: bool) -> None:

@@ -7,8 +7,8 @@ import click
 from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_reads, lone_router, print_changes
 from l3ctl.cli.report import print_lines
-from l3ctl.control import as_json
-from l3ctl.site import load_configuration, waiting
+from l3ctl.planned import planned
+from l3ctl.site import load_configuration
 
 
 @click.command("plan")
@@ -27,17 +27,16 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
         followed, site = read_once(config_path)
         router = lone_router(site, load=False)
-        notes = waiting(site.ports, router.kernel.links().keys())
+        answer = planned(site, router.plan(), router.kernel.links(), site.config.settings, followed.outlook())
         if config.bgp is not None:
-            notes.append("no agent runs: announcements were not looked at")
-        report = as_json(followed.outlook())
-        answer = {"changes": as_json(router.plan()), "ports": len(site.ports), "notes": notes, "inventory": report}
+            answer["notes"].append("no agent runs: announcements were not looked at")
         followed.left()
     notes, waits = answer["notes"], sum("waits for netdev" in note for note in answer["notes"])
     if as_json_text:
         print_json(answer)
     else:
-        print_changes(answer["changes"], f"{counted(answer['ports'], 'port')}: in sync" + (f", {waits} waiting" if waits else ""))
+        in_sync = f"{counted(answer['ports'], 'port')}: in sync" + (f", {waits} waiting" if waits else "")
+        print_changes(answer["changes"], in_sync, why=answer["why"])
         for note in notes:
             click.echo(f"note: {note}", err=True)
     bad = print_lines(answer["inventory"])

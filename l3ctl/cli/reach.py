@@ -1,6 +1,6 @@
 """How a command reaches the router: through its agent where one runs, else by looking and changing itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ def lone_router(site: Site, *, load: bool) -> Router:
     return Router(site.ports, config.settings, Kernel(config.sysctl_memory), filter_ if there else None, None)
 
 
-def print_changes(changes: Sequence[dict[str, Any]], empty: str, *, made: bool = False) -> None:
-    """A plan for people: per port, in the order in which things happen. `made`: they were."""
+def print_changes(changes: Sequence[dict[str, Any]], empty: str, *, why: Mapping[str, str] | None = None, made: bool = False) -> None:
+    """A plan for people: per port, with the reason, in the order in which things happen. `made`: they were."""
     if not changes:
         click.echo(empty)
         return
@@ -59,7 +59,8 @@ def print_changes(changes: Sequence[dict[str, Any]], empty: str, *, made: bool =
     for change in changes:
         by_port.setdefault(change["port"], []).append(change)
     for port, steps in by_port.items():
-        click.secho(f"{port.removeprefix(ORPHAN) or 'no netdev'} (no port)" if port.startswith(ORPHAN) else port, bold=True)
+        name = f"{port.removeprefix(ORPHAN) or 'no netdev'} (no port)" if port.startswith(ORPHAN) else port
+        click.echo(click.style(name, bold=True) + (f": {why[port]}" if why and port in why else ""))
         for step in steps:
             sign = "~" if "was" in step else signs[step["verb"]]
             click.secho(f"  {sign} {step['verb']:<8} {step['text']}", fg=colours[sign])

@@ -160,6 +160,8 @@ class Claims:
 
 def _holder(holders: dict[str | None, Entry], entry: Entry) -> Entry | None:
     """Who holds it on the entry's router, if that is another."""
+    if not holders:
+        return None
     there = holders.values() if entry.router is None else (holders.get(entry.router), holders.get(None))
     return next((each for each in there if each and each is not entry), None)
 

@@ -29,6 +29,8 @@ class Reserved:
 
 
 NOTHING = Reserved()
+_SHORTEST = {4: 32, 6: 48}
+"""prefix lengths that a host can be billed: nothing shorter lies within one"""
 
 
 def conflicts(entries: Iterable[Entry], reserved: Reserved) -> Iterator[Problem]:
@@ -44,7 +46,7 @@ def conflicts(entries: Iterable[Entry], reserved: Reserved) -> Iterator[Problem]
 def faults(entry: Entry, reserved: Reserved) -> Iterator[Problem]:
     """What is wrong with a record whatever the others say, and could not be told from its own text."""
     hosts = entry.port.hosts
-    if len(hosts) > 1 or len({*hosts[0].ipv4, *hosts[0].ipv6}) < len(hosts[0].ipv4) + len(hosts[0].ipv6):
+    if len(hosts) > 1 or len(hosts[0].ipv4) > 1 or len(hosts[0].ipv6) > 1:
         yield from _within_port(entry)
     yield from _gateways(entry, reserved.gateways)
     yield from _sessions(entry, reserved.sessions)
@@ -82,10 +84,12 @@ def _gateways(entry: Entry, gateways: frozenset[Address]) -> Iterator[Problem]:
 
 
 def _sessions(entry: Entry, sessions: frozenset[Address]) -> Iterator[Problem]:
-    for prefix, claim in _billed(entry) if sessions else ():
-        for own in sorted(one for one in sessions if one.version == prefix.version and one in prefix):
-            what = f"{claim.port} claims {prefix}, and with it {own}, which the router's BGP sessions or uplinks need"
-            yield Problem(claim.place, what, "bill another")
+    for address, claim in ipv4_claims(entry):
+        if address in sessions:
+            yield _is_needed(claim, IPv4Network(address), address)
+    for prefix, claim in ipv6_claims(entry):
+        for own in sorted(one for one in sessions if one.version == 6 and one in prefix):
+            yield _is_needed(claim, prefix, own)
 
 
 def _on_the_router(entry: Entry, reserved: Reserved) -> Iterator[Problem]:
@@ -96,8 +100,9 @@ def _on_the_router(entry: Entry, reserved: Reserved) -> Iterator[Problem]:
             loc = entry.attached() if netdev == port.interface else entry.guarded()
             what = f"port '{port.name}' is on {netdev}, which is an uplink"
             yield entry.source.problem(loc, what, "customers and upstream routers want netdevs of their own")
-    for prefix, claim in _billed(entry) if reserved.blackholes else ():
-        for blackhole in reserved.blackholes:
+    long = [blackhole for blackhole in reserved.blackholes if blackhole.prefixlen >= _SHORTEST[blackhole.version]]
+    for prefix, claim in _billed(entry) if long else ():
+        for blackhole in long:
             if blackhole.version == prefix.version and blackhole.prefixlen >= prefix.prefixlen and blackhole[0] in prefix:
                 what = f"{claim.port} claims {prefix}, and {blackhole} within it is a blackhole or a cover of the router"
                 yield Problem(claim.place, what, "let blackholes and covers be what the hosts' prefixes are within")
@@ -107,6 +112,11 @@ def _billed(entry: Entry) -> Iterator[tuple[Prefix, Claim]]:
     for address, claim in ipv4_claims(entry):
         yield IPv4Network(address), claim
     yield from ipv6_claims(entry)
+
+
+def _is_needed(claim: Claim, prefix: Prefix, own: Address) -> Problem:
+    what = f"{claim.port} claims {prefix}, and with it {own}, which the router's BGP sessions or uplinks need"
+    return Problem(claim.place, what, "bill another")
 
 
 def _is_gateway(claim: Claim, address: Address) -> Problem:

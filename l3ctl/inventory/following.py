@@ -117,6 +117,15 @@ class Following:
             ports |= {port.name: port for port in self._pending.update.ports}
         return tuple(ports[name] for name in sorted(ports))
 
+    def news_of_ports(self) -> dict[str, str]:
+        """Of each port of this router that is proposed otherwise than it stands, or to go: why, in words."""
+        if self._pending is None:
+            return {}
+        fresh, here = self._pending.proposal.fresh, self.standing.here
+        told = {port.name: "billed otherwise" if port.name in here else "new in the inventory" for port in self._pending.update.ports}
+        told |= {name: "on another router now" if name in fresh else "no longer in the inventory" for name in self._pending.update.gone}
+        return {name: f"{what}, {fresh[name].place}" if name in fresh else what for name, what in told.items()}
+
     def proposal(self) -> Proposal:
         """What waits to be taken or left, of all routers."""
         return self._pending.proposal if self._pending is not None else Proposal()

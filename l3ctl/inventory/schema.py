@@ -23,6 +23,8 @@ from l3ctl.reading.fields import (
 )
 from l3ctl.reading.validation import Fault, Strict, refused
 
+_AS_THE_SETTINGS_SAY = PathAttributes()
+
 
 class HostRecord(Strict):
     """A MAC and what is billed to it."""
@@ -128,7 +130,7 @@ class PortRecord(Strict):
             mode=self.mode,
             source_guard=self.source_guard,
             announce=self.announce,
-            attributes=self.bgp.attributes() if self.bgp is not None else PathAttributes(),
+            attributes=self.bgp.attributes() if self.bgp is not None else _AS_THE_SETTINGS_SAY,
         )
 
 

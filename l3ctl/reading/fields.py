@@ -7,6 +7,7 @@ of the record they stand in.
 import re
 from collections.abc import Callable
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from socket import AF_INET, AF_INET6, inet_pton
@@ -19,10 +20,12 @@ from l3ctl.model import Address, Prefix
 from l3ctl.reading.validation import Fault, must, refused
 
 LINK_LOCAL = IPv6Network("fe80::/10")
+_LINK_LOCAL_BITS = 0xFE80 >> 6
 MOST_COMMUNITIES = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,62}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
 _LLADDR = re.compile(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", re.IGNORECASE)
+_NO_SEPARATORS = str.maketrans("", "", ":.-")
 _SPECIAL = (
     (IPv6Network("ff00::/8"), "multicast"),
     (IPv6Network("::/128"), "the unspecified address"),
@@ -45,27 +48,30 @@ def is_name(value: object) -> bool:
 
 
 def _name(value: object) -> str:
-    if not isinstance(value, str) or not is_name(value):
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
         raise must("be 1 to 63 letters, digits, or any of . _ : -, and begin with a letter or digit")
     return value
 
 
 def _interface(value: object) -> str:
-    """What the kernel's dev_valid_name takes, without control characters."""
-    valid = isinstance(value, str) and value.isprintable() and not re.search(r"[/:\s]", value) and value not in {".", ".."}
-    if not isinstance(value, str) or not valid or not 1 <= len(value.encode()) <= 15:
+    if not isinstance(value, str) or len(value) > 15 or not _is_interface(value):
         raise must("be an interface name, 1 to 15 bytes without '/', ':' or blanks")
     return value
+
+
+@lru_cache(1000)  # a trunk has thousands of ports
+def _is_interface(text: str) -> bool:
+    """What the kernel's dev_valid_name takes, without control characters."""
+    return text.isprintable() and not re.search(r"[/:\s]", text) and text not in {".", ".."} and 1 <= len(text.encode()) <= 15
 
 
 def _lladdr(value: object) -> str:
     if not isinstance(value, str) or not _LLADDR.fullmatch(value):
         raise must("be a MAC like 52:54:00:0a:00:0b")
-    raw = bytes.fromhex(re.sub(r"[:.-]", "", value))
-    if raw == b"\xff" * 6:
-        raise refused(Fault(f"MAC {value} is the broadcast address", "write the host's own"))
+    raw = bytes.fromhex(value.translate(_NO_SEPARATORS))
     if raw[0] & 1:
-        raise refused(Fault(f"MAC {value} is a multicast address", "write the host's own"))
+        what = "the broadcast address" if raw == b"\xff" * 6 else "a multicast address"
+        raise refused(Fault(f"MAC {value} is {what}", "write the host's own"))
     if not any(raw):
         raise refused(Fault(f"MAC {value} is all zero", "write the host's own"))
     return format_lladdr(raw)
@@ -122,7 +128,7 @@ def _ipv4_address(value: object) -> IPv4Address:
 
 def _link_local(value: object) -> IPv6Address:
     address = _ipv6_address(value)
-    if address not in LINK_LOCAL:
+    if int(address) >> 118 != _LINK_LOCAL_BITS:
         raise must("be a link-local address, in fe80::/10")
     return address
 
@@ -134,13 +140,15 @@ def _billed_prefix(value: object) -> IPv6Network:
         raise must("be an IPv6 prefix like 2001:db8:11::/64")
     if not slash:
         raise refused(Fault(f"prefix {text} has no length", f"write {address}/128 for the one address, or the length billed"))
-    prefix = IPv6Network((int(address), int(length)), strict=False)
-    if prefix.network_address != address:
+    first, bits = int(address), int(length)
+    within = (1 << 128 - bits) - 1
+    prefix = IPv6Network((first & ~within, bits))
+    if first & within:
         raise refused(Fault(f"prefix {value} has host bits set", f"write {prefix}"))
-    if prefix.prefixlen < 48:
+    if bits < 48:
         raise refused(Fault(f"prefix {prefix} is shorter than /48", "bill each host /48 to /128"))
-    _refuse_special(prefix, int(address), int(address) | (1 << 128 - prefix.prefixlen) - 1)  # broadcast_address would be kept for ever
-    if address in LINK_LOCAL:
+    _refuse_special(prefix, first, first | within)
+    if first >> 118 == _LINK_LOCAL_BITS:
         raise refused(Fault(f"prefix {prefix} is link-local", "a link-local address belongs in link_local"))
     return prefix
 

@@ -118,6 +118,32 @@ def test_what_is_saved_is_installed_and_one_bad_record_costs_nobody_else_anythin
     site.wait(lambda: site.status()["troubles"] == [])
 
 
+def test_where_the_inventory_is_strict_one_bad_record_holds_up_all_and_its_neighbours_keep_what_they_have(site: Site) -> None:
+    site.config.write_text(site.config.read_text().replace("max_shrink: 50", "max_shrink: 50, strict: true"))
+    site.l3ctl("apply")
+    site.save(record(1, B), record(2, A), record(3, "2001:db8:c::1/64"))
+    site.wait_for_word("trouble", "host bits set; write 2001:db8:c::/64")
+    assert site.status()["inventory"]["quarantined"] == []
+    site.wait_for(p1=A, p2=B, p3=C)
+    site.save(record(1, B), record(2, A), record(3, C))
+    site.wait_for(p1=B, p2=A, p3=C)
+
+
+def test_a_plan_says_why_of_every_port(site: Site) -> None:
+    site.config.write_text(site.config.read_text().replace("max_shrink: 50", "max_shrink: 50, watch: false"))
+    site.l3ctl("apply")
+    site.save(record(1, B), record(3, C), record(4, A))
+    site.router.ip("link add p4 type veth peer name q4", "link set p4 up", "link set q4 up", f"-6 route del {C} metric 201")
+    why = json.loads(site.l3ctl("plan", "--json", ok=(3,)))["why"]
+    at = str(site.inventory)
+    assert why.pop("p1") == f"billed otherwise, {at}:1:12"
+    assert why.pop("p4").startswith(f"new in the inventory, {at}:1:")
+    assert why.pop("p2") == "no longer in the inventory"
+    assert why.pop("p3", "missing on the router") == "missing on the router", "unless the agent was quicker and put the route back"
+    assert why == {}
+    assert f"p1: billed otherwise, {at}:1:12" in site.l3ctl("plan", ok=(3,))
+
+
 def test_ports_that_vanish_and_files_that_are_none_take_nothing_away(site: Site) -> None:
     for content in ('{"ports": []}', json.dumps({"ports": [record(1, A)]}), "", "\0", "null"):
         site.inventory.write_text(content)

@@ -50,7 +50,7 @@ ADDRESSES = {GatewayAddress("tap1", IPv6Interface("fe80::1/64"))}
 HIDING = {
     **dict.fromkeys(("veth", "netkit", "openvswitch", "vxlan", "ifb", "macsec", "a kind that is made tomorrow"), True),
     **dict.fromkeys(("", "tun", "dummy", "vlan"), False),  # a plain NIC, a tap
-    **dict.fromkeys(UPPER_KINDS, False),  # a trunk is refused there, but for a native one, which sees its tags
+    **dict.fromkeys(sorted(UPPER_KINDS), False),  # a trunk is refused there, but for a native one, which sees its tags
 }
 
 
