@@ -67,8 +67,9 @@ demo: setup ## Tell the story of l3ctl in about half a minute
 vm-packages:
 	@$(call install_packages,$(VM_PACKAGES))
 
-test: setup vm-packages ## Run the tests; without root, those that need none
-	@$(VENV)/bin/python -m pytest -q
+WORKERS ?= 2
+test: setup vm-packages ## Run the tests, WORKERS=2 files at a time; without root, those that need none
+	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 evasion: setup ## Run real attack tools against the lab, and print what came of each
 	@rm -f .make/evasion.txt

@@ -7,7 +7,7 @@ which of them ExaBGP took. It imports the standard library only, as do the files
 `shown`), and so starts at once.
 
 To ExaBGP it speaks ExaBGP's text API. Answers carry no number, and some overtake others: of the relay's own commands, one is outstanding at
-a time and nothing else. Those of the agent are all of one kind, which ExaBGP works off and answers in turn: of them several may be.
+a time and nothing else. Those of the agent are of one kind, which ExaBGP works off and answers in turn: of them several may be.
 
 To the agent, a line each, ASCII, over a Unix stream socket the agent listens on::
 
@@ -50,6 +50,8 @@ BACKLOG_LIMIT = 16 * 1024 * 1024
 """bytes an agent may leave unread before it is dropped; 10,000 held routes are 0.7 MB"""
 RECONNECT = 0.1
 """seconds between two tries to reach an agent"""
+BEGIN = "reset\nversion"
+"""drops what a relay before us left undone, whose answers we would take for ours; those it got already come before the version's text"""
 SHOW_ROUTES = "show adj-rib out extensive"
 SHOW_HEARD = "show adj-rib in extensive"
 SHOW_PEERS = "show neighbor summary"
@@ -75,7 +77,7 @@ class Relay:
         self.hearing = Hearing()
         self.flush = Flush()
         self.synced = False
-        self.own: deque[str] = deque((SHOW_ROUTES, SHOW_PEERS, SHOW_HEARD))
+        self.own: deque[str] = deque((BEGIN, SHOW_ROUTES, SHOW_PEERS, SHOW_HEARD))
         """the relay's own commands still to be sent: at first, what a relay before us may have left"""
         self.outstanding: deque[tuple[str, socket.socket | None]] = deque()
         """what ExaBGP owes an answer for, and the agent that asked; None for the relay itself"""
@@ -83,7 +85,7 @@ class Relay:
         self.agent: socket.socket | None = None
         self.greeted = False
         self.from_agent, self.to_agent = bytearray(), bytearray()
-        self.retry_at = 0.0
+        self.begun, self.retry_at = False, 0.0
 
     def run(self) -> int:
         """Serve until ExaBGP is gone; the exit code."""
@@ -143,6 +145,8 @@ class Relay:
                     self.tell(told)
                 if state:
                     self.changed(peer, state)
+        elif not self.begun:
+            self.begun = line.startswith("exabgp ")
         elif line in ("done", "error") and self.outstanding:
             command, asked_by = self.outstanding.popleft()
             if line == "done":
@@ -274,14 +278,10 @@ class Relay:
     def greet(self) -> None:
         """Tell a new agent how things stand."""
         self.greeted = True
-        self.tell(f"made-for {self.made_for}")
-        for (peer, prefix), attributes in self.held.items():
-            self.tell(f"held {peer} {prefix} {attributes}")
-        for peer, state in self.peers.items():
-            self.tell(f"peer {peer} {state}")
-        for line in self.hearing.lines():
+        held = (f"held {peer} {prefix} {attributes}" for (peer, prefix), attributes in self.held.items())
+        peers = (f"peer {peer} {state}" for peer, state in self.peers.items())
+        for line in (f"made-for {self.made_for}", *held, *peers, *self.hearing.lines(), "ready"):
             self.tell(line)
-        self.tell("ready")
 
     def obey(self, line: str) -> None:
         """One line of the agent. What the relay could not account for is never passed on."""

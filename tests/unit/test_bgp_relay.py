@@ -92,10 +92,15 @@ class ExabgpSide(Line):
         super().__init__(read, write)
         self.reads = self.answers = True
         self.shown: dict[str, list[str]] = {}
+        self.left: list[str] = []
+        """answers to a relay before this one"""
 
     def take(self, chunk: bytes) -> None:
         super().take(chunk)
         *lines, rest = self.buffer.split(b"\n")
+        for line in [one for one in lines if one in (b"reset", b"version")]:
+            lines.remove(line)
+            self.say(*self.left, "exabgp 5.0.15", "done") if line == b"version" else None
         for line in [one for one in lines if one.startswith(b"show ") and self.answers]:
             lines.remove(line)
             self.say(*self.shown.get(line.decode(), []), "done")
@@ -425,6 +430,20 @@ def test_a_new_relay_asks_exabgp_what_it_holds(bench: Bench) -> None:
         f"heard {PEER} announce 2001:db8:12::/64 2001:db8:ffff::3",
         "ready",
     ]
+
+
+def test_answers_to_a_relay_before_it_are_not_taken_for_its_own(bench: Bench) -> None:
+    """ExaBGP answers whoever has the name: what it does for one that is dead, it tells the next."""
+    row = f"neighbor {PEER} local-ip ::2 local-as 64512 peer-as 64512 router-id 192.0.2.1 family-allowed in-open ipv6 unicast"
+    bench.exabgp.left = ["done", "error", f"{row} 2001:db8:99::/64 {ATTRIBUTES}", "done", "done"]
+    bench.exabgp.shown = {"show adj-rib out extensive": [f"{row} 2001:db8:11::/64 {ATTRIBUTES}"]}
+    agent = bench.connect()
+    assert agent.hear(2) == [f"held {PEER} 2001:db8:11::/64 {ATTRIBUTES}", "ready"]
+    agent.say(command("announce", "2001:db8:12::/64"))
+    assert bench.exabgp.hear() == [command("announce", "2001:db8:12::/64")]
+    assert not agent.ready()
+    bench.exabgp.say("done")
+    assert agent.hear() == ["done"]
 
 
 def test_a_flush_lasts_until_exabgp_sends_no_more(bench: Bench) -> None:
