@@ -63,7 +63,7 @@ class FollowedSite:
                 following.close()
                 raise
         self._next = config, following
-        return Site(self._path, config, following.ports(), following.news_of_ports() if asked else {})
+        return Site(self._path, config, following.ports(), *((following.news_of_ports(), following.netdevs_of_news()) if asked else ()))
 
     def taken(self, *, on_trial: bool = False) -> None:
         """What was read last is carried out; on trial, until `keep` or `roll_back`."""

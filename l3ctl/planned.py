@@ -13,7 +13,8 @@ from l3ctl.site import Site, waiting
 
 def planned(site: Site, changes: Sequence[Change], links: Mapping[str, LinkFacts], before: Settings, report: Report) -> Answer:
     """What `plan` answers: the changes, why each port has some, and what it waits for. ``before``: the settings as they were."""
-    why = reasons(changes, site.news, {port.name: port for port in site.ports}, links, before, site.config.settings)
+    news = {**site.news, **{ORPHAN + netdev: what for netdev, what in site.news_of_netdevs.items()}}
+    why = reasons(changes, news, {port.name: port for port in site.ports}, links, before, site.config.settings)
     answer = {"changes": as_json(changes), "why": why, "ports": len(site.ports), "notes": waiting(site.ports, links.keys())}
     return {**answer, "inventory": as_json(report)}
 
@@ -33,10 +34,10 @@ def reasons(
     told = {}
     for name, steps in by_port.items():
         port = ports.get(name)
-        if name.startswith(ORPHAN):
-            told[name] = "nobody asks for it" if all(map(goes, steps)) else "the configuration asks for it"
-        elif name in news:
+        if name in news:
             told[name] = news[name]
+        elif name.startswith(ORPHAN):
+            told[name] = "nobody asks for it" if all(map(goes, steps)) else "the configuration asks for it"
         elif port is None:
             told[name] = "not in the inventory"
         elif not is_up(port, links) and all(goes(step) and isinstance(step.item, Route | Announcement) for step in steps):

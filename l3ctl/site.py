@@ -17,6 +17,8 @@ class Site:
     ports: tuple[Port, ...]
     news: Mapping[str, str] = field(default_factory=dict)
     """by port: what the inventory says of it that it did not say before, in words"""
+    news_of_netdevs: Mapping[str, str] = field(default_factory=dict)
+    """the same by the netdev that such a port was on"""
 
     def source_guard(self) -> bool:
         """As `wants_source_guard` of its ports."""

@@ -5,8 +5,8 @@ are: a router may carry 100,000 records, and one of them changes.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network
+from typing import NamedTuple
 
 from l3ctl.errors import Problem
 from l3ctl.inventory.prefixes import Prefixes
@@ -18,18 +18,14 @@ from l3ctl.reading.document import Document, Loc
 class Entry:
     """A valid record, the port it makes, and where it was written."""
 
-    __slots__ = ("_locs", "port", "router", "source")
+    __slots__ = ("hosts", "port", "router", "source")
 
     def __init__(self, record: PortRecord, source: Document) -> None:
         self.source = source
         self.router = record.router
         self.port: Port = record.port()
-        self._locs = record.host_locs()
-
-    @property
-    def hosts(self) -> Iterator[tuple[Loc, Host]]:
-        """The hosts, each with the place of its keys within the record."""
-        return zip(self._locs, self.port.hosts, strict=True)
+        self.hosts: tuple[tuple[Loc, Host], ...] = tuple(zip(record.host_locs(), self.port.hosts, strict=True))
+        """each with the place of its keys within the record"""
 
     def settle(self) -> None:
         """Forget what was written, but for the place where it began: all that stands is named by that, and kept for long."""
@@ -53,9 +49,8 @@ class Entry:
         return self.written("link_local", "mac", loc)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """An entry, and the place in it of what it claims."""
+class Claim(NamedTuple):
+    """An entry, and the place in it of what it claims. A large inventory has hundreds of thousands, and a tuple is made at once."""
 
     entry: Entry
     loc: Loc

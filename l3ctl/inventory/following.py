@@ -126,6 +126,14 @@ class Following:
         told |= {name: "on another router now" if name in fresh else "no longer in the inventory" for name in self._pending.update.gone}
         return {name: f"{what}, {fresh[name].place}" if name in fresh else what for name, what in told.items()}
 
+    def netdevs_of_news(self) -> dict[str, str]:
+        """Of each netdev that such a port is on as it stands, which it may leave: the port, and the same words."""
+        told: dict[str, str] = {}
+        for name, what in self.news_of_ports().items():
+            if (port := self.standing.port(name)) is not None:
+                told |= dict.fromkeys((port.interface, port.guard), f"port '{name}' is {what}")
+        return told
+
     def proposal(self) -> Proposal:
         """What waits to be taken or left, of all routers."""
         return self._pending.proposal if self._pending is not None else Proposal()

@@ -12,17 +12,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv4Address, IPv6Address
 from math import log
 from pathlib import Path
 from typing import TypeVar
 
 from l3ctl.errors import LabFailed
 from l3ctl.lab.bench_row import Row, row_of
+from l3ctl.model import Address
 from l3ctl.reading.document import Value
 
 _SCALE = (1_000, 10_000, 100_000)
 _ROUTERS = 40
 _CHANGES = 1_000
+_GATEWAYS: frozenset[Address] = frozenset((IPv6Address("fe80::1"), IPv4Address("198.51.100.1")))
+_SESSIONS: frozenset[Address] = frozenset((IPv6Address("2001:db8:ffff::1"), IPv6Address("2001:db8:ffff::2")))
+"""what a router keeps for itself, and every record is held against"""
 Result = TypeVar("Result")
 
 
@@ -59,7 +64,7 @@ def _ours(path: Path, count: int, changes: int) -> _Ours:
     from l3ctl.inventory.standing import Standing
     from l3ctl.reading.fetched import Fetched
 
-    source, standing = open_source(Inventory(FileSource(path))), Standing(Reserved("r1"))
+    source, standing = open_source(Inventory(FileSource(path))), Standing(Reserved("r1", _GATEWAYS, _SESSIONS))
 
     def took(deliver: Callable[[], Delivery], fresh: int) -> float:
         began = time.perf_counter()

@@ -133,12 +133,13 @@ def test_a_plan_says_why_of_every_port(site: Site) -> None:
     site.config.write_text(site.config.read_text().replace("max_shrink: 50", "max_shrink: 50, watch: false"))
     site.l3ctl("apply")
     site.save(record(1, B), record(3, C), record(4, A))
-    site.router.ip("link add p4 type veth peer name q4", "link set p4 up", "link set q4 up", f"-6 route del {C} metric 201")
+    site.router.ip("link add p4 type veth peer name q4", "link set p4 up", "link set q4 up", f"route del {C} metric 201")
     why = json.loads(site.l3ctl("plan", "--json", ok=(3,)))["why"]
     at = str(site.inventory)
     assert why.pop("p1") == f"billed otherwise, {at}:1:12"
     assert why.pop("p4").startswith(f"new in the inventory, {at}:1:")
     assert why.pop("p2") == "no longer in the inventory"
+    assert why.pop("-p2") == "port 'p2' is no longer in the inventory"
     assert why.pop("p3", "missing on the router") == "missing on the router", "unless the agent was quicker and put the route back"
     assert why == {}
     assert f"p1: billed otherwise, {at}:1:12" in site.l3ctl("plan", ok=(3,))
