@@ -4,7 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from l3ctl.model import Address, BgpSettings, Settings, XdpMode
+from l3ctl.model import Address, Settings, XdpMode
+from l3ctl.peering import BgpSettings
 
 RUN_DIR, STATE_DIR = Path("/run/l3ctl"), Path("/var/lib/l3ctl")
 """unless told otherwise: what ends with the machine, and what has to outlast a reboot"""

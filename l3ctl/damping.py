@@ -7,7 +7,7 @@ port's first losses of link are told at once, and so is everything of a port tha
 from collections import deque
 from collections.abc import Collection
 
-from l3ctl.model import Damping
+from l3ctl.peering import Damping
 
 
 class Damper:

@@ -5,7 +5,7 @@ from ipaddress import IPv6Address
 
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.kernel.tables import Kernel
-from l3ctl.model import BgpSettings, NextHop
+from l3ctl.peering import BgpSettings, NextHop
 
 
 class NextHops:

@@ -7,7 +7,7 @@ from pathlib import Path
 from l3ctl.damping import Damper
 from l3ctl.errors import MissingRequirement
 from l3ctl.log import event
-from l3ctl.model import Damping
+from l3ctl.peering import Damping
 from l3ctl.router import Router
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from l3ctl.bgp.lines import Wording
 from l3ctl.errors import BadInput, Problem
-from l3ctl.model import BgpSettings, Peer
+from l3ctl.peering import BgpSettings, Peer
 
 
 def environment(user: str | None) -> dict[str, str]:

@@ -16,7 +16,8 @@ from ipaddress import IPv6Address, ip_network
 from l3ctl.bgp.lines import Command, Key, Wording
 from l3ctl.bgp.pending import Pending
 from l3ctl.bgp.relay import WINDOW
-from l3ctl.model import Announcement, BgpSettings, Verb
+from l3ctl.model import Announcement, Verb
+from l3ctl.peering import BgpSettings
 
 UNKNOWN_HOST = IPv6Address("::")
 """the host of a prefix that is held though nobody wishes it: BGP does not carry it"""

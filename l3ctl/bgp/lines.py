@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address
 
 from l3ctl.errors import AnnouncementRefused
-from l3ctl.model import Address, Announcement, BgpSettings, NextHop, PathAttributes, Peer, Verb
+from l3ctl.model import Address, Announcement, PathAttributes, Verb
+from l3ctl.peering import BgpSettings, NextHop, Peer
 
 Key = tuple[str, str]
 """What ExaBGP's routes are told apart by: (address of the peer, prefix), both as text."""

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from l3ctl.bgp.hearing import LIMIT
-from l3ctl.model import BgpSettings
+from l3ctl.peering import BgpSettings
 
 LASTS = 1.0
 """seconds after which it is no move any more; one takes some hundredths"""

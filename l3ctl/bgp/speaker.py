@@ -20,7 +20,8 @@ from l3ctl.bgp.others import Duplicate, Others
 from l3ctl.bgp.user import ids_of
 from l3ctl.errors import MissingRequirement
 from l3ctl.log import event
-from l3ctl.model import Announcement, BgpSettings, Peer
+from l3ctl.model import Announcement
+from l3ctl.peering import BgpSettings, Peer
 
 ANSWER_TIMEOUT = 30.0
 """seconds ExaBGP has for one answer; it needs milliseconds"""

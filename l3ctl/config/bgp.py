@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import BeforeValidator, PlainValidator, StrictBool, model_validator
 
-from l3ctl import model
+from l3ctl import model, peering
 from l3ctl.reading.fields import (
     LINK_LOCAL,
     AnyPrefix,
@@ -86,19 +86,19 @@ class PeerRecord(Strict):
     def _on_link(self) -> bool:
         return self.address in LINK_LOCAL
 
-    def peer(self) -> model.Peer:
+    def peer(self) -> peering.Peer:
         """The session as ExaBGP's room is told of it."""
-        next_hop: model.Address | model.NextHop
+        next_hop: model.Address | peering.NextHop
         match self.next_hop:
             case NextHopWord.HOST:
-                next_hop = model.NextHop.HOST
+                next_hop = peering.NextHop.HOST
             case NextHopWord.LINK_LOCAL if not self._on_link:
-                next_hop = model.NextHop.LINK_LOCAL
+                next_hop = peering.NextHop.LINK_LOCAL
             case NextHopWord.LINK_LOCAL | NextHopWord.SELF:
                 next_hop = self.local_address
             case IPv6Address() as address:
                 next_hop = address
-        return model.Peer(
+        return peering.Peer(
             self.address,
             self.remote_as,
             self.local_address,
@@ -142,9 +142,9 @@ class DampingRecord(Strict):
             raise refused(Fault(f"max_hold {self.max_hold} is less than hold {self.hold}", "write the longest time", ("max_hold",)))
         return self
 
-    def damping(self) -> model.Damping:
+    def damping(self) -> peering.Damping:
         """The same in plain types."""
-        return model.Damping(self.flaps, self.within, self.hold, self.max_hold)
+        return peering.Damping(self.flaps, self.within, self.hold, self.max_hold)
 
 
 class Bgp(Strict):
@@ -179,9 +179,9 @@ class Bgp(Strict):
             raise refused(*faults)
         return self
 
-    def settings(self) -> model.BgpSettings:
+    def settings(self) -> peering.BgpSettings:
         """The same as the rooms of BGP are told of it."""
-        return model.BgpSettings(
+        return peering.BgpSettings(
             router_id=self.router_id,
             local_as=self.local_as,
             peers=tuple(peer.peer() for peer in self.peers),

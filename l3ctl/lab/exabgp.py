@@ -19,7 +19,8 @@ from l3ctl.bgp.lines import Command, attributes_text
 from l3ctl.errors import LabFailed
 from l3ctl.lab.bgp_peer import BgpPeer, Said, said
 from l3ctl.lab.crowd import Crowd
-from l3ctl.model import BgpSettings, Peer, Prefix, Verb
+from l3ctl.model import Prefix, Verb
+from l3ctl.peering import BgpSettings, Peer
 
 ROUTER, PEER, FLOOR_PEER = (IPv6Address(f"2001:db8:ffff::{number}") for number in (2, 1, 3))
 _ROUTER_ID, _PEER_ID = IPv4Address("198.51.100.2"), IPv4Address("198.51.100.1")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from l3ctl.model import NextHop
+from l3ctl.peering import NextHop
 from tests.bgp.peers import LINK
 from tests.bgp.two_routers import ROUTER, TwoRouters, announcements, peer, settings
 

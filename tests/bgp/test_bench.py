@@ -10,7 +10,8 @@ import pytest
 from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bgp_peer import BgpPeer, said
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import Peer, Verb
+from l3ctl.model import Verb
+from l3ctl.peering import Peer
 from tests.bgp.two_routers import TwoRouters, announcements, peer, settings
 
 pytestmark = pytest.mark.root

@@ -8,7 +8,8 @@ from ipaddress import IPv6Address
 import pytest
 
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import Announcement, Peer
+from l3ctl.model import Announcement
+from l3ctl.peering import Peer
 from tests.bgp.ends import ADDRESSES, Ends
 from tests.bgp.peers import GLOBAL, LINK_LOCAL, SECRET, Bird, Daemon, Frr, GoBgp, Session
 from tests.bgp.test_announcements import WEB1, WEB2

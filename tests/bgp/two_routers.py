@@ -20,7 +20,8 @@ from l3ctl.bgp import relay
 from l3ctl.bgp.exabgp_config import environment, exabgp_config
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import Announcement, BgpSettings, Peer
+from l3ctl.model import Announcement
+from l3ctl.peering import BgpSettings, Peer
 from tests.bgp.peers import GLOBAL, LINK, LINK_LOCAL, Bird, Daemon, Session
 
 ROUTER, UPSTREAM = GLOBAL.remote, GLOBAL.local

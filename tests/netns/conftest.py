@@ -13,7 +13,8 @@ import pytest
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import BgpSettings, Port
+from l3ctl.model import Port
+from l3ctl.peering import BgpSettings
 from l3ctl.router import Router
 from l3ctl.xdp.filter import Filter
 from tests.netns.router_bench import DB1, PEER, SETTINGS, WEB1, WHOLE, Bench, veth

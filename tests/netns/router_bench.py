@@ -16,7 +16,8 @@ from l3ctl.failures import Failed
 from l3ctl.kernel.events import Events
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.lladdr import eui64_link_local
-from l3ctl.model import Change, Host, Peer, Port, Settings
+from l3ctl.model import Change, Host, Port, Settings
+from l3ctl.peering import Peer
 from l3ctl.router import Router
 from l3ctl.urgent import look_at, withdraw
 

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from l3ctl.bgp.ledger import UNKNOWN_HOST, WITHDRAWS_AT_ONCE, Ledger
 from l3ctl.bgp.lines import Command
-from l3ctl.model import Announcement, BgpSettings, PathAttributes, Peer, Verb
+from l3ctl.model import Announcement, PathAttributes, Verb
+from l3ctl.peering import BgpSettings, Peer
 
 A, B = "2001:db8:ffff::1", "2001:db8:fffe::1"
 LOCAL = IPv6Address("2001:db8:ffff::2")

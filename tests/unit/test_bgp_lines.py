@@ -7,7 +7,8 @@ from l3ctl.bgp.exabgp_config import exabgp_config
 from l3ctl.bgp.lines import Command, Wording
 from l3ctl.bgp.pending import BATCH, Pending
 from l3ctl.errors import AnnouncementRefused, BadInput
-from l3ctl.model import Announcement, BgpSettings, NextHop, PathAttributes, Peer, Verb
+from l3ctl.model import Announcement, PathAttributes, Verb
+from l3ctl.peering import BgpSettings, NextHop, Peer
 
 A, B = IPv6Address("2001:db8:ffff::1"), IPv6Address("2001:db8:fffe::1")
 LOCAL = IPv6Address("2001:db8:ffff::2")

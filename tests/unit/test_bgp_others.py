@@ -3,7 +3,7 @@
 from ipaddress import IPv4Address, IPv6Address
 
 from l3ctl.bgp.others import LASTS, Duplicate, Others
-from l3ctl.model import BgpSettings, Peer
+from l3ctl.peering import BgpSettings, Peer
 
 UP1, UP2, LOCAL = (IPv6Address(f"2001:db8:ffff::{number}") for number in ("1", "b1", "2"))
 R2, R3 = "2001:db8:ffff::3", "2001:db8:ffff::4"

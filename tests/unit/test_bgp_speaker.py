@@ -15,7 +15,8 @@ from l3ctl.bgp.others import Duplicate
 from l3ctl.bgp.pending import BATCH
 from l3ctl.bgp.speaker import ANSWER_TIMEOUT, Speaker
 from l3ctl.errors import MissingRequirement
-from l3ctl.model import Announcement, BgpSettings, Peer
+from l3ctl.model import Announcement
+from l3ctl.peering import BgpSettings, Peer
 
 PEER = "2001:db8:ffff::1"
 LOCAL = IPv6Address("2001:db8:ffff::2")

@@ -9,7 +9,8 @@ import pytest
 from l3ctl.config import Config, load_config
 from l3ctl.configuration import FileSource
 from l3ctl.errors import BadInput
-from l3ctl.model import BgpSettings, Damping, Mode, Neighbour, NextHop, PathAttributes, Peer, Settings, XdpMode
+from l3ctl.model import Mode, Neighbour, PathAttributes, Settings, XdpMode
+from l3ctl.peering import BgpSettings, Damping, NextHop, Peer
 from l3ctl.site import load_site
 
 SMALLEST = "router: r1\ninventory: {file: inventory.yaml}\n"

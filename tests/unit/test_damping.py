@@ -1,5 +1,5 @@
 from l3ctl.damping import Damper
-from l3ctl.model import Damping
+from l3ctl.peering import Damping
 
 DAMPING = Damping(flaps=3, within=60, hold=10, max_hold=35)
 

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "l3ctl"
 README = Path(__file__).parents[2] / "README.md"
 STANDARD = sys.stdlib_module_names
 
-GROUND = {"configuration", "model", "lladdr", "errors", "log"}
+GROUND = {"configuration", "model", "peering", "lladdr", "errors", "log"}
 """what every room may stand on; the picture leaves it out"""
 BACKENDS = {"kernel", "xdp", "bgp"}
 LAYERS = (
@@ -31,6 +31,7 @@ LAYERS = (
     {"config", "inventory", "desired", "diff", "evidence", "damping"},
     {"reading", "report"},
     {"log", "configuration"},
+    {"peering"},
     {"model", "lladdr", "errors"},
 )
 """top to bottom; imports go down only"""
@@ -115,6 +116,7 @@ def test_a_library_has_one_room(library: str, owner: str | tuple[str, ...]) -> N
             "model.py",
             "configuration.py",
             "report.py",
+            "peering.py",
             "lladdr.py",
             "errors.py",
             "log.py",
