@@ -20,6 +20,7 @@ from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, Failures
 from l3ctl.intake import Intake
 from l3ctl.kernel.tables import Kernel
+from l3ctl.liveness import Words
 from l3ctl.lock import Lock
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change
@@ -63,6 +64,7 @@ class Agent:
         self._next_hops = NextHops(bgp, self._kernel, self._speaker)
         self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
         self._source_guard = site.source_guard()
+        self._words = Words(self._router, config.words)
         self._intake = Intake(site, reader, self._selector)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
@@ -86,7 +88,7 @@ class Agent:
             if self._speaker is not None:
                 self._speaker.open()
             self.full_pass()
-            self._intake.begin(self, self._router, self._filter, self._failures, self._silence)
+            self._intake.begin(self, self._router, self._filter, self._failures)
             self._control.open()
             self._loop()
         finally:
@@ -201,6 +203,11 @@ class Agent:
             self._speaker.complete()
         return made
 
+    def others(self) -> None:
+        """The router has other ports or settings: what is kept of them is looked through."""
+        self._silence.replace()
+        self._words.replace()
+
     def _put_right(self) -> Iterator[Made]:
         self._failures.next_hops(self._next_hops.resolve())
         yield from self._router.put_right()
@@ -244,6 +251,8 @@ class Agent:
                 return self._intake.confirm()
             case "drain" | "undrain" | "drained" as verb:
                 return self._drain(verb)
+            case "port":
+                return self._told_of_port(str(asked.get("name")), up=asked.get("up") is True)
             case "stop":
                 self._stop()
                 return {}
@@ -253,6 +262,13 @@ class Agent:
                 return {"violations": as_json(lines), "last": self._violations.last()}
             case other:
                 return {"error": f"no command {other!r}"}
+
+    def _told_of_port(self, name: str, *, up: bool) -> Answer:
+        """Somebody knows that a host has come or gone: as if its link had."""
+        if new := self._words.tell(name, up=up):
+            self._silence.watch([name])
+            self._waiting.add([name])
+        return {"port": name, "up": up, "new": new, "reachable": self._router.is_up(name)}
 
     def _drain(self, verb: str) -> Answer:
         """Announce nothing, or again; or only how far that is: what is still to be asked of ExaBGP, and whether it has sent everything."""

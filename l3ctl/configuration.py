@@ -180,6 +180,11 @@ class Configuration:
         return self.run_dir / "drained"
 
     @property
+    def words(self) -> Path:
+        """The ports whose hosts somebody said to be away. Gone after a boot."""
+        return self.run_dir / "away"
+
+    @property
     def inventory_copy(self) -> Path:
         """The last good inventory, and what it was before. Another source has another one: that its ports go says nothing of these."""
         origin = hashlib.sha256(self.inventory.source.origin().encode()).hexdigest()[:8]

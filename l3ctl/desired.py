@@ -33,8 +33,8 @@ def route_metric(prefix: Prefix) -> int:
     return int(address) if isinstance(address, IPv4Address) else METRIC_IPV6
 
 
-def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> PortState:
-    """The wanted state of one port.
+def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings, *, away: bool = False) -> PortState:
+    """The wanted state of one port; `away`: its host is known not to be there, which is the same as a link that is down.
 
     Without its netdevs there is nothing to install on. With them, filter and neighbours stand whether the link is up or not, so that the
     first frame after link-up meets them; routes and announcements only while it is up, so that a host that moved to another router is
@@ -44,7 +44,7 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> P
     layer3, guard = links.get(port.interface), links.get(port.guard)
     if layer3 is None or guard is None:
         return PortState()
-    up = is_up(port, links)
+    up = not away and is_up(port, links)
     return PortState(
         policy=desired_policy(port, links, settings),
         addresses=_gateway_addresses(port, layer3, settings),

@@ -17,7 +17,6 @@ from l3ctl.reader.messages import Told
 from l3ctl.reader.parent import Reader
 from l3ctl.report import Report, Update
 from l3ctl.router import Router
-from l3ctl.silence import Silence
 from l3ctl.site import Site, wants_source_guard
 from l3ctl.xdp.filter import Filter
 
@@ -35,6 +34,9 @@ class Work(Protocol):
     def look_again(self, ports: Collection[str]) -> None:
         """At these."""
 
+    def others(self) -> None:
+        """The router has other ports or settings: what is kept of them is looked through."""
+
 
 class Intake:
     """Keeps `config` and `billing` as they are now, and the reader at work."""
@@ -47,9 +49,9 @@ class Intake:
         self._trial_ends: float | None = None
         self._listening: int | None = None
 
-    def begin(self, work: Work, router: Router, filter_: Filter, failures: Failures, silence: Silence) -> None:
+    def begin(self, work: Work, router: Router, filter_: Filter, failures: Failures) -> None:
         """From now on what is read is carried out on these."""
-        self._work, self._router, self._filter, self._failures, self._silence = work, router, filter_, failures, silence
+        self._work, self._router, self._filter, self._failures = work, router, filter_, failures
         self._listen()
 
     def _listen(self) -> None:
@@ -96,11 +98,9 @@ class Intake:
             try:
                 self._check_fixed(told.site)
                 changes = [*self._router.preview(told.site.ports, told.site.config.settings), *self._router.unheard()]
-                links = self._router.kernel.links()
+                later.give(planned(told.site, changes, self._router, self.config.settings, told.report))
             except L3ctlError as error:
                 later.fail(error)
-                return
-            later.give(planned(told.site, changes, links, self.config.settings, told.report))
 
         self._check_path(asked)
         self._ask("reload", "plan", done, asked=True)
@@ -211,7 +211,7 @@ class Intake:
         self.config = site.config
         self.billing = Billing(site.ports, site.config.gateways)
         self._router.replace(site.ports, site.config.settings)
-        self._silence.replace()
+        self._work.others()
         return self._work.full_pass(asked=True)
 
     def _change(self, update: Update) -> None:
@@ -228,8 +228,7 @@ class Intake:
         self._answer(taken=True)
         self.billing = Billing(ports.values(), self.config.gateways)
         concerned = self._router.change(update.ports, update.gone)
-        if update.gone:
-            self._silence.replace()
+        self._work.others()
         self._work.look_again(concerned)
 
     def _wants_guard(self) -> bool:

@@ -27,6 +27,14 @@ class Mode(enum.StrEnum):
     AUDIT = "audit"
 
 
+class Liveness(enum.StrEnum):
+    """What says that a port's host is there. Without carrier nobody is reached, so that counts either way."""
+
+    CARRIER = "carrier"
+    EXTERNAL = "external"
+    """and somebody's word: behind a switch the trunk's carrier says nothing of the host's own cable"""
+
+
 @dataclass(frozen=True, slots=True)
 class PathAttributes:
     """What an announcement carries besides its next hop. None: as the router's settings say."""
@@ -78,6 +86,7 @@ class Port:
     source_guard: bool | None = None
     announce: bool = True
     attributes: PathAttributes = PathAttributes()
+    liveness: Liveness | None = None
 
 
 class XdpMode(enum.StrEnum):
@@ -106,6 +115,7 @@ class Settings:
     """upstream routers, on netdevs that are no port's: permanent, so that no flood can starve them"""
     blackholes: tuple[Prefix, ...] = ()
     """what covers the hosts' prefixes: packets for one that is not there must not follow the default route back to where they came from"""
+    liveness: Liveness = Liveness.CARRIER
     covers: tuple[Prefix, ...] = ()
     """those of the blackholes that are announced themselves, in place of the hosts' prefixes within them"""
 

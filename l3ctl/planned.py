@@ -1,6 +1,6 @@
 """A plan as it is told: the changes, and why each port has some, in the few words that whoever has to say yes to it needs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from l3ctl.control import Answer, as_json
 from l3ctl.desired import desired, is_up
@@ -8,13 +8,15 @@ from l3ctl.diff import goes
 from l3ctl.model import Announcement, Change, LinkFacts, Port, Route, Settings
 from l3ctl.present import ORPHAN
 from l3ctl.report import Report
+from l3ctl.router import Router
 from l3ctl.site import Site, waiting
 
 
-def planned(site: Site, changes: Sequence[Change], links: Mapping[str, LinkFacts], before: Settings, report: Report) -> Answer:
+def planned(site: Site, changes: Sequence[Change], router: Router, before: Settings, report: Report) -> Answer:
     """What `plan` answers: the changes, why each port has some, and what it waits for. ``before``: the settings as they were."""
+    links = router.kernel.links()
     news = {**site.news, **{ORPHAN + netdev: what for netdev, what in site.news_of_netdevs.items()}}
-    why = reasons(changes, news, {port.name: port for port in site.ports}, links, before, site.config.settings)
+    why = reasons(changes, news, {port.name: port for port in site.ports}, links, before, site.config.settings, router.away)
     answer = {"changes": as_json(changes), "why": why, "ports": len(site.ports), "notes": waiting(site.ports, links.keys())}
     return {**answer, "inventory": as_json(report)}
 
@@ -26,8 +28,12 @@ def reasons(
     links: Mapping[str, LinkFacts],
     before: Settings,
     after: Settings,
+    away: Collection[str] = (),
 ) -> dict[str, str]:
-    """By port. ``news``: what the inventory says of it that it did not say; ``before`` and ``after``: the settings then and now."""
+    """By port. ``news``: what the inventory says of it that it did not say; ``before`` and ``after``: the settings then and now.
+
+    ``away``: ports whose host is not there, whatever the link says.
+    """
     by_port: dict[str, list[Change]] = {}
     for change in changes:
         by_port.setdefault(change.port, []).append(change)
@@ -40,8 +46,8 @@ def reasons(
             told[name] = "nobody asks for it" if all(map(goes, steps)) else "the configuration asks for it"
         elif port is None:
             told[name] = "not in the inventory"
-        elif not is_up(port, links) and all(goes(step) and isinstance(step.item, Route | Announcement) for step in steps):
-            told[name] = "its link is down"
+        elif (name in away or not is_up(port, links)) and all(goes(one) and isinstance(one.item, Route | Announcement) for one in steps):
+            told[name] = "its host is away" if is_up(port, links) else "its link is down"
         elif before != after and desired(port, links, before) != desired(port, links, after):
             told[name] = "the configuration says otherwise than before"
         else:

@@ -50,6 +50,8 @@ class Router:
         """announce nothing at all, for a maintenance"""
         self.held_down: frozenset[str] = frozenset()
         """ports that are not to be announced, as they flap"""
+        self.away: frozenset[str] = frozenset()
+        """ports whose host is not there, whatever the link says"""
         self.present = Present({}, settings, kernel, filter_)
         self._removed: set[Route] = set()
         self._settled: object = None
@@ -128,7 +130,7 @@ class Router:
         """What would differ under another inventory and other settings."""
         other = Router(ports, settings, self.kernel, self.filter, self.speaker)
         other.present.wishes = self.present.wishes
-        other.drained, other.held_down = self.drained, self.held_down
+        other.drained, other.held_down, other.away = self.drained, self.held_down, self.away
         return other.plan()
 
     def _differences(self, have: Mapping[str, PortState], links: Mapping[str, LinkFacts]) -> list[Change]:
@@ -140,14 +142,14 @@ class Router:
     def wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:
         """What should be of a port, or of what is wanted beside ports, links being these."""
         if name in self.ports:
-            want = desired(self.ports[name], links, self.settings)
+            want = desired(self.ports[name], links, self.settings, away=name in self.away)
         else:
             want = desired_beside(name.removeprefix(ORPHAN), links, self.settings)
         return replace(want, announcements=frozenset()) if self.drained or name in self.held_down else want
 
     def is_up(self, name: str) -> bool:
         """Whether a port's host is reachable, as the links were last read."""
-        return is_up(self.ports[name], self.links)
+        return name not in self.away and is_up(self.ports[name], self.links)
 
     def carry_out(self, changes: Sequence[Change]) -> Made:
         """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.
@@ -282,7 +284,7 @@ class Router:
         self.links = self.kernel.links()
         seen = self.kernel.look()
         guarded = self.filter.digest(self._highest()) if self.filter is not None else b""
-        now = dict(self.links), seen.digest(), guarded, dict(self.present.wishes), self.drained, self.held_down
+        now = dict(self.links), seen.digest(), guarded, dict(self.present.wishes), self.drained, self.held_down, self.away
         if now == self._settled and self._passes < _UNLOOKED_AT:
             self._passes += 1
             yield [], []

@@ -41,6 +41,7 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
                 "name": name,
                 "interface": port.interface,
                 "link": _link(links.get(port.interface), links.get(port.guard)),
+                "away": name in router.away,
                 "neighbours": len(state.neighbours),
                 "routes": len(state.routes),
                 "filter": state.policy.mode if state.policy is not None and state.policy.guard else None,
@@ -70,6 +71,8 @@ def _link(layer3: LinkFacts | None, guard: LinkFacts | None) -> str:
 
 def _unannounced(router: Router, name: str, prefixes: Sequence[Prefix]) -> str | None:
     """Why nothing of a port would be announced though its link is up; None where it would."""
+    if name in router.away:
+        return "away"
     if router.drained:
         return "drained"
     if not router.ports[name].announce:

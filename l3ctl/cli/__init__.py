@@ -25,6 +25,7 @@ COMMANDS = {
     "exabgp-config": "Print a configuration for ExaBGP.",
     "drain": "Withdraw everything, for a maintenance.",
     "undrain": "Announce again.",
+    "port": "Say that a host has come or gone, where its link does not: up, down.",
     "status": "Show every port: link, entries, filter, announcement.",
     "violations": "Say what customers were refused, claimed against billed.",
     "verdict": "Run a capture through the filter and say what would happen to each frame.",

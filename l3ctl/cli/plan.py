@@ -27,7 +27,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
         followed, site = read_once(config_path)
         router = lone_router(site, load=False)
-        answer = planned(site, router.plan(), router.kernel.links(), site.config.settings, followed.outlook())
+        answer = planned(site, router.plan(), router, site.config.settings, followed.outlook())
         if config.bgp is not None:
             answer["notes"].append("no agent runs: announcements were not looked at")
         followed.left()

@@ -11,6 +11,7 @@ from l3ctl.configuration import Configuration
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
 from l3ctl.kernel.tables import Kernel
+from l3ctl.liveness import Words
 from l3ctl.present import ORPHAN
 from l3ctl.router import Router
 from l3ctl.site import Site
@@ -45,7 +46,9 @@ def lone_router(site: Site, *, load: bool) -> Router:
     config = site.config
     filter_ = Filter(config.bpffs, config.xdp_mode)
     there = filter_.open(site.source_guard()) or True if load else filter_.look()
-    return Router(site.ports, config.settings, Kernel(config.sysctl_memory), filter_ if there else None, None)
+    router = Router(site.ports, config.settings, Kernel(config.sysctl_memory), filter_ if there else None, None)
+    Words(router, config.words)
+    return router
 
 
 def print_changes(changes: Sequence[dict[str, Any]], empty: str, *, why: Mapping[str, str] | None = None, made: bool = False) -> None:

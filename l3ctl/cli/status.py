@@ -14,6 +14,8 @@ from l3ctl.present import ORPHAN
 from l3ctl.site import load_configuration
 from l3ctl.status import ANSWERS, status
 
+_LINKS = {"up": "[green]up", "down": "[red]down", "missing": "[red]missing"}
+
 
 @click.command("status")
 @with_config
@@ -100,7 +102,7 @@ def _show(router: str, told: dict[str, Any]) -> None:
         announced = port["announced"]
         table.add_row(
             port["name"],
-            {"up": "[green]up", "down": "[red]down", "missing": "[red]missing"}[port["link"]],
+            "[red]away" if port["away"] and port["link"] == "up" else _LINKS[port["link"]],
             str(port["neighbours"]),
             str(port["routes"]),
             port["filter"] or "[red]none",

@@ -105,6 +105,8 @@ class Config(Strict):
     run_dir: Annotated[Path, PlainValidator(_run_dir)] = RUN_DIR
     state_dir: Annotated[Path, PlainValidator(_folder)] | None = None
     """None: STATE_DIR, or within run_dir where that is not the usual one, so that two routers on one machine keep apart"""
+    liveness: Annotated[model.Liveness, one_of(model.Liveness)] = model.Liveness.CARRIER
+    """of the ports that say nothing else"""
     full_pass: Annotated[int, whole_number(1, 86400)] = 60
     """seconds between full comparisons"""
 
@@ -174,6 +176,7 @@ class Config(Strict):
             proxy_arp=self.gateway.proxy_arp,
             uplinks=tuple(model.Neighbour(uplink.interface, uplink.address, uplink.mac) for uplink in self.uplinks),
             blackholes=tuple(dict.fromkeys((*self.blackhole, *covers))),
+            liveness=self.liveness,
             covers=covers,
         )
 

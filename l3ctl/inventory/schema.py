@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from pydantic import StrictBool, model_validator
 
 from l3ctl.lladdr import eui64_link_local
-from l3ctl.model import Host, Mode, PathAttributes, Port
+from l3ctl.model import Host, Liveness, Mode, PathAttributes, Port
 from l3ctl.reading.document import Loc
 from l3ctl.reading.fields import (
     BilledPrefix,
@@ -66,6 +66,7 @@ class PortRecord(Strict):
     mode: Annotated[Mode, one_of(Mode)] | None = None
     source_guard: StrictBool | None = None
     announce: StrictBool = True
+    liveness: Annotated[Liveness, one_of(Liveness)] | None = None
     bgp: BgpRecord | None = None
 
     @model_validator(mode="after")
@@ -130,6 +131,7 @@ class PortRecord(Strict):
             mode=self.mode,
             source_guard=self.source_guard,
             announce=self.announce,
+            liveness=self.liveness,
             attributes=self.bgp.attributes() if self.bgp is not None else _AS_THE_SETTINGS_SAY,
         )
 
