@@ -23,6 +23,7 @@
 #define PORT_PASS_ROUTER_SOLICITATIONS 4
 #define PORT_QINQ 8
 #define PORT_PROXY_ARP 16
+#define PORT_PROBED 32
 
 /* struct netdev flags: what is asked of it, and what its ports, taken together, make of it */
 #define NETDEV_DROP_UNKNOWN_VLAN 1
@@ -135,6 +136,12 @@ struct sample {
 	__u8 frame[128]; /* SAMPLE_FRAME */
 };
 
+/*
+ * asked[index]: until when an answer to the agent's probe counts; seen[index]: when the port's host last answered one, or asked for the
+ * gateway. Both in nanoseconds of the coarse monotonic clock, both mapped into the agent's memory: a probe costs it no system call but its
+ * sending.
+ */
+
 /* places[0]: scratch of one frame. */
 struct nd_place {
 	__u32 network;
@@ -183,7 +190,8 @@ struct nd_place {
 	REASON(NS_TARGET, DROP, "ns-target")                   \
 	REASON(RS, DROP, "rs")                                 \
 	REASON(MLD_QUERY, DROP, "mld-query")                   \
-	REASON(SOURCE_SPOOF, DROP, "source-spoof")
+	REASON(SOURCE_SPOOF, DROP, "source-spoof")             \
+	REASON(PROBE_ANSWER, DROP, "probe-answer")
 
 enum reason {
 #define REASON_NUMBER(symbol, verdict, name) REASON_##symbol,

@@ -36,13 +36,16 @@ static __always_inline enum reason arp_verdict(const struct frame *frame, const 
 	if (!equal_lladdr(arp->sender_lladdr, ethernet->source))
 		return REASON_ARP_MAC_MISMATCH;
 	__u16 operation = head;
-	if (operation == ARP_REPLY) /* our neighbours are permanent: we never ask */
-		return REASON_ARP_REPLY;
+	__u32 sender = *(const __u32 *)arp->sender_address;
+	__u32 target = *(const __u32 *)arp->target_address;
+	if (operation == ARP_REPLY) { /* our neighbours are permanent: the kernel never asks, and the agent only whether somebody is there */
+		if (!is_asked(port, index) || !sender || !is_gateway_ipv4(port, index, target))
+			return REASON_ARP_REPLY;
+		return is_billed_ipv4(port, index, ethernet->source, sender) ? REASON_PROBE_ANSWER : REASON_ARP_REPLY;
+	}
 	if (operation != ARP_REQUEST)
 		return REASON_ARP_OPERATION;
 
-	__u32 sender = *(const __u32 *)arp->sender_address;
-	__u32 target = *(const __u32 *)arp->target_address;
 	if (sender && !is_billed_ipv4(port, index, ethernet->source, sender))
 		return REASON_ARP_IP_SPOOF;
 	if (sender && sender == target)

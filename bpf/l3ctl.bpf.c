@@ -14,6 +14,8 @@ BPF_ARRAY(budgets, __u64, MAX_PORTS); /* [port] -> theoretical arrival time of t
 BPF_PERCPU_ARRAY(counters_chunk, struct port_counters, COUNTERS_CHUNK);
 BPF_ARRAY_OF_MAPS(counters, "counters_chunk", MAX_PORTS / COUNTERS_CHUNK);
 BPF_ARRAY(tokens, struct port_tokens, MAX_PORTS);
+BPF_F_TABLE("array", __u32, __u64, asked, MAX_PORTS, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", __u32, __u64, seen, MAX_PORTS, BPF_F_MMAPABLE);
 BPF_RINGBUF_OUTPUT(samples, SAMPLES_SIZE / 4096);
 BPF_F_TABLE("hash", struct host_key, struct host, hosts, MAX_HOSTS, BPF_F_NO_PREALLOC);
 BPF_F_TABLE("hash", struct gateway_key, __u8, gateways, MAX_GATEWAYS, BPF_F_NO_PREALLOC);
@@ -99,6 +101,27 @@ static __always_inline bool is_gateway_ipv4(const struct port *port, __u32 index
 		return true;
 	__u32 mapped[4] = {0, 0, V4_MAPPED, address};
 	return is_gateway(index, mapped);
+}
+
+/* Whether the agent has a probe out on this port. Every answer that matches counts as long as it has: a port may have several hosts. */
+static __always_inline bool is_asked(const struct port *port, __u32 index)
+{
+	if (!(port->flags & PORT_PROBED))
+		return false;
+	__u64 *until = asked.lookup(&index);
+	return until && bpf_ktime_get_coarse_ns() <= *until;
+}
+
+/* What was counted for this reason shows that the port's host is there. */
+static __always_inline void note_life(const struct port *port, __u32 index, __u32 reason)
+{
+	if (!(port->flags & PORT_PROBED))
+		return;
+	if (reason != REASON_PROBE_ANSWER && reason != REASON_ARP_ANSWER && reason != REASON_NS_ANSWER && reason != REASON_RATE_LIMIT)
+		return;
+	__u64 *when = seen.lookup(&index);
+	if (when)
+		*when = bpf_ktime_get_coarse_ns();
 }
 
 #include "arp.h"
@@ -302,8 +325,9 @@ static __always_inline int judge(struct xdp_md *context, struct frame *frame, __
 	if (reason == REASON_NONE)
 		return XDP_PASS;
 	count(index, reason);
+	note_life(port, index, reason);
 	bool answered = reason == REASON_ARP_ANSWER || reason == REASON_NS_ANSWER;
-	if (!answered)
+	if (!answered && reason != REASON_PROBE_ANSWER)
 		sample(context, frame, index, reason);
 	if (port->flags & PORT_AUDIT && !(is_priority_stack(frame) && netdev->flags & NETDEV_ENFORCED))
 		return XDP_PASS;

@@ -9,7 +9,8 @@
 #define ND_MAX_HEADER_UNITS 5 /* a redirect's */
 #define ND_MAX_UNITS 182 /* of options: what fits a frame of 1500 bytes; a longer message cannot be read to its end here */
 #define ND_OPTION_SOURCE_LLADDR 1
-#define ND_NS_TARGET 8
+#define ND_TARGET 8 /* of a solicitation, and of an advertisement */
+#define NA_FLAG_SOLICITED 0x40
 
 struct nd_message {
 	__u64 source_lladdr_options; /* how many */
@@ -155,6 +156,22 @@ static __always_inline bool is_solicited_node(const __u8 *group, const __u8 *tar
 	return word[0] == swap64(0xff02000000000000) && word[1] << 24 == swap64(0x00000001ff000000) << 24 && !((word[1] ^ wanted[1]) >> 40);
 }
 
+/* An advertisement that answers the agent's probe (RFC 4861, 7.2.4): solicited, for an address billed to whom it comes from, to a gateway. */
+static __always_inline bool answers_probe(const struct frame *frame, const struct port *port, __u32 index, const __u8 *link_local)
+{
+	const struct ethernet_header *ethernet = frame->data;
+	const struct ipv6_header *ipv6 = frame->data + frame->network;
+	const __u8 *message = frame->data + frame->icmpv6;
+	if ((void *)(ethernet + 1) > frame->data_end || (void *)(ipv6 + 1) > frame->data_end || (void *)(message + 24) > frame->data_end)
+		return false;
+	const __u8 *target = message + ND_TARGET;
+	if (!is_asked(port, index) || !(message[4] & NA_FLAG_SOLICITED) || !is_gateway_ipv6(port, index, ipv6->destination))
+		return false;
+	if (!equal16(ipv6->source, link_local) && !is_billed_ipv6(port, index, ethernet->source, ipv6->source))
+		return false;
+	return equal16(target, link_local) || is_billed_ipv6(port, index, ethernet->source, target);
+}
+
 static __always_inline enum reason nd_verdict(const struct frame *frame, const struct nd_message *message, const struct port *port, __u32 index)
 {
 	const struct ethernet_header *ethernet = frame->data;
@@ -166,8 +183,8 @@ static __always_inline enum reason nd_verdict(const struct frame *frame, const s
 		return REASON_ND_MAC_SPOOF;
 
 	__u8 type = frame->icmpv6_type;
-	if (type == NEIGHBOUR_ADVERTISEMENT) /* ours are permanent: we never ask */
-		return REASON_NA_UNSOLICITED;
+	if (type == NEIGHBOUR_ADVERTISEMENT) /* ours are permanent: the kernel never asks */
+		return answers_probe(frame, port, index, link_local) ? REASON_PROBE_ANSWER : REASON_NA_UNSOLICITED;
 	if (type == ROUTER_ADVERTISEMENT)
 		return REASON_RA_ROGUE;
 	if (type == ND_REDIRECT)
@@ -187,7 +204,7 @@ static __always_inline enum reason nd_verdict(const struct frame *frame, const s
 	if (!solicits_neighbour)
 		return port->flags & PORT_PASS_ROUTER_SOLICITATIONS ? REASON_NONE : REASON_RS;
 
-	const __u8 *target = frame->data + frame->icmpv6 + ND_NS_TARGET;
+	const __u8 *target = frame->data + frame->icmpv6 + ND_TARGET;
 	if ((void *)(target + 16) > frame->data_end)
 		return REASON_ND_MALFORMED;
 	bool to_group = is_solicited_node(ipv6->destination, target);

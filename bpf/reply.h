@@ -71,7 +71,7 @@ static __always_inline int answer_arp(struct xdp_md *context, struct frame *fram
 static __always_inline int answer_ns(struct xdp_md *context, struct frame *frame, const struct port *port)
 {
 	const struct ipv6_header *question = frame->data + frame->network;
-	const __u64 *asked = frame->data + frame->icmpv6 + ND_NS_TARGET;
+	const __u64 *asked = frame->data + frame->icmpv6 + ND_TARGET;
 	if ((void *)(question + 1) > frame->data_end || (void *)(asked + 2) > frame->data_end)
 		return XDP_DROP;
 	const __u64 *asking = (const void *)question->source;

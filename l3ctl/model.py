@@ -207,6 +207,8 @@ class PortPolicy:
     proxy_arp: tuple[IPv4Network, ...] = ()
     tags_may_be_hidden: bool = False
     """the frames of this trunk may have their tag where XDP does not see it: none that seems untagged is told from a port's"""
+    probed: bool = False
+    """the agent asks the port's hosts whether they are there"""
 
     def __str__(self) -> str:
         where = (self.guard or "nothing") + ("" if self.vlan_id is None else f" vlan {self.vlan_id}")

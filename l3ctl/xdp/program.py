@@ -22,7 +22,23 @@ from l3ctl.xdp.loader import PROGRAM, Bytecode, MapSpec
 _BPF_FS_MAGIC = 0xCAFE4A11
 _ARRAY = 2
 _KEY0 = bytes(4)
-MAPS = ("ifs", "far_ifs", "vlans", "ports", "names", "budgets", "counters", "tokens", "samples", "hosts", "gateways", "places", "prefixes")
+MAPS = (
+    "ifs",
+    "far_ifs",
+    "vlans",
+    "ports",
+    "names",
+    "budgets",
+    "counters",
+    "tokens",
+    "asked",
+    "seen",
+    "samples",
+    "hosts",
+    "gateways",
+    "places",
+    "prefixes",
+)
 """every map of bpf/l3ctl.bpf.c but that which only says what is in an array of maps"""
 
 

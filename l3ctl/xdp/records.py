@@ -80,6 +80,7 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     flags |= numbers["PORT_PASS_ROUTER_SOLICITATIONS"] if policy.router_solicitations_pass else 0
     flags |= numbers["PORT_QINQ"] if policy.qinq else 0
     flags |= numbers["PORT_PROXY_ARP"] if policy.proxy_arp else 0
+    flags |= numbers["PORT_PROBED"] if policy.probed else 0
     first = policy.hosts[0]
     inline: dict[str, int | bytes] = {"prefix": b"\xff" * 16}
     if first.ipv6:
@@ -189,6 +190,7 @@ def _decode(records: Records, guard: str, netdev: int) -> PortPolicy:
         answer_rate=port.number(raw, "answer_rate"),
         answer_burst=port.number(raw, "answer_burst"),
         qinq=bool(flags & numbers["PORT_QINQ"]),
+        probed=bool(flags & numbers["PORT_PROBED"]),
         proxy_arp=tuple(sorted(prefix for prefix in prefixes.get(_NOBODY, ()) if isinstance(prefix, IPv4Network))),
         tags_may_be_hidden=vlan_id != numbers["UNTAGGED"] and bool(netdev & numbers["NETDEV_MAY_HIDE_TAGS"]),
     )

@@ -34,6 +34,7 @@ from tests.xdp.model import Judgement, Model
 
 _VERDICTS = {1: "drop", 2: "pass", 3: "answer"}
 _LOOPBACK = 1
+_FOR_EVER = b"\xff" * 8
 _ROUND = 1000
 """frames between two looks at every counter"""
 _RATE_LIMIT = "rate-limit"
@@ -92,6 +93,9 @@ class Filter:
             self._tables.put(policy, _LOOPBACK)
         indexes = {"": 0} | {policy.port: self._tables.index(policy.port) for policy in scenario.policies}
         self._keys = {port: index.to_bytes(4, "little") for port, index in indexes.items()}
+        until = _FOR_EVER if scenario.asked else bytes(8)
+        for key in self._keys.values():
+            self._maps["asked"].update(key, until)
 
     def run(self, frame: bytes) -> tuple[str, bytes]:
         """(verdict, the frame as the program left it)."""
@@ -166,8 +170,10 @@ class Duel:
         self.scenario = scenario
         self.filter = real
         real.guard(scenario)
-        self._model = Model(*scenario.policies)
-        self._without_pass = Model(*(replace(policy, router_solicitations_pass=False) for policy in scenario.policies))
+        self._model = Model(*scenario.policies, asked=scenario.asked)
+        self._without_pass = Model(
+            *(replace(policy, router_solicitations_pass=False) for policy in scenario.policies), asked=scenario.asked
+        )
 
     def expect(self, frame: bytes) -> Judgement:
         """The model's opinion."""

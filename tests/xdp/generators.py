@@ -61,6 +61,7 @@ def _policy(
     qinq: bool = False,
     proxy_arp: tuple[str, ...] = (),
     hides: bool = False,
+    probed: bool = False,
 ) -> PortPolicy:
     return PortPolicy(
         port=port,
@@ -78,6 +79,7 @@ def _policy(
         qinq=qinq,
         proxy_arp=tuple(IPv4Network(prefix) for prefix in proxy_arp),
         tags_may_be_hidden=hides,
+        probed=probed,
     )
 
 
@@ -90,6 +92,8 @@ class Scenario:
     guard_compiled: bool = False
     starved: bool = False
     """answers have a budget of next to nothing"""
+    asked: bool = False
+    """whoever is probed has a probe out"""
 
 
 SCENARIOS = (
@@ -141,6 +145,10 @@ SCENARIOS = (
     Scenario("QinQ", (_policy("qinq", *_SHARED, vlan_id=11, gateways=_MORE_GATEWAYS, qinq=True, pass_rs=True),)),
     Scenario("QinQ, guard", (_policy("qg", *_SHARED, vlan_id=11, qinq=True, source_guard=True, unknown_vlan_drop=True),), True),
     Scenario("proxy ARP", (_policy("proxy", *_SHARED, gateways=_MORE_GATEWAYS, proxy_arp=("203.0.113.8/29", "203.0.113.77/32")),)),
+    Scenario("probed", (_policy("p1", *_SHARED, gateways=_MORE_GATEWAYS, probed=True),), asked=True),
+    Scenario("probed, not asked", (_policy("p2", *_SHARED, gateways=_MORE_GATEWAYS, probed=True),)),
+    Scenario("asked, one of two probed", (_policy("p11", _WEB, vlan_id=11), _policy("p12", *_SHARED, vlan_id=12, probed=True)), asked=True),
+    Scenario("probed, guard", (_policy("pg", *_SHARED, vlan_id=11, source_guard=True, audit=True, probed=True),), True, asked=True),
     Scenario("starved", (_policy("starved", *_SHARED, pass_rs=True, starved=True),), starved=True),
 )
 
@@ -505,11 +513,17 @@ class Generator:
             destination = target
         elif draw < 0.35:
             destination = self._pick(pools.groups)
+        flags = bytes(4)
+        if kind == 136 and self._next() < 0.8:  # an answer, as far as it goes
+            flags = bytes((self._pick((0x40, 0x60, 0x40, 0xE0, 0x20, 0, 0xBF)), 0, 0, 0))
+            target = self._pick((us.link_local, us.link_local, self._inside(us) if us.ipv6 else us.link_local, target))
+            if pools.gateways6 and self._next() < 0.8:
+                destination = self._pick(pools.gateways6)
         options = self._long_options() if self._next() < 0.01 else self._options()
         if source == bytes(16) and self._next() < 0.8:
             options = b""
         size = _ND_BODIES[kind]
-        fixed = bytes(4) + target + self._pick(pools.ipv6)
+        fixed = flags + target + self._pick(pools.ipv6)
         body = fixed[:size] if kind in (135, 136, 137) or self._next() < 0.7 else self._bytes(size)
         if self._odd():
             body = body[: self._below(size + 1)]

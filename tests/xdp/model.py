@@ -1,8 +1,8 @@
 """The filter's contract as a pure function of a frame and the port's policy: a second opinion, made from the contract's text alone.
 
 Nothing here comes from bpf/ or from l3ctl/xdp: no struct, no constant, no reason's number. Two readings of one text that agree on millions
-of frames are evidence; a shared constant would only agree with itself. Left out are the budgets (`rate-limit`) and the solicited answers of
-probes, which are not functions of the frame.
+of frames are evidence; a shared constant would only agree with itself. Left out are the budgets (`rate-limit`), no function of the
+frame; whether the agent has a probe out is told beside it.
 
 Within a table the earlier row wins, and layer 2 comes before the rest, so that every frame has exactly one reason.
 """
@@ -185,8 +185,9 @@ class _Billed:
 class _Port:
     """One guarded port."""
 
-    def __init__(self, policy: PortPolicy) -> None:
+    def __init__(self, policy: PortPolicy, asked: bool) -> None:
         self.name = policy.port
+        self._asked = asked and policy.probed
         self._router = parse_lladdr(policy.router_lladdr)
         self._hosts = {parse_lladdr(host.lladdr): _Billed(host) for host in policy.hosts}
         self._gateways4 = {gateway.packed for gateway in policy.gateways if isinstance(gateway, IPv4Address)}
@@ -234,6 +235,8 @@ class _Port:
             return Judgement("drop", "arp-mac-spoof")
         if sender_lladdr != lladdr:
             return Judgement("drop", "arp-mac-mismatch")
+        if operation == 2 and self._asked and target in self._gateways4 and sender in billed.ipv4:
+            return Judgement("drop", "probe-answer")
         if operation != 1:
             return Judgement("drop", "arp-reply" if operation == 2 else "arp-operation")
         probe = sender == bytes(4)
@@ -259,6 +262,8 @@ class _Port:
         billed = self._hosts.get(lladdr)
         if billed is None:
             return Judgement("drop", "nd-mac-spoof")
+        if kind == _NA and self._asked and self._answers_probe(frame, at, start, billed):
+            return Judgement("drop", "probe-answer")
         if kind not in (_NS, _RS):
             return Judgement("drop", {_NA: "na-unsolicited", _RA: "ra-rogue", _REDIRECT: "redirect"}.get(kind, "nd-type"))
         source, destination, target = frame[at + 8 : at + 24], frame[at + 24 : at + 40], frame[start + 8 : start + 24]
@@ -275,6 +280,12 @@ class _Port:
         if target in self._gateways6:
             return Judgement("answer", "ns-answer", self._advertisement(frame, at, source, target))
         return Judgement("drop", "ns-dad" if unspecified else "ns-target")
+
+    def _answers_probe(self, frame: bytes, at: int, start: int, billed: _Billed) -> bool:
+        """Solicited, from an address of the host and for one, to the gateway that asked (RFC 4861, 7.2.4)."""
+        source, destination, target = frame[at + 8 : at + 24], frame[at + 24 : at + 40], frame[start + 8 : start + 24]
+        own = all(address == billed.link_local or billed.has(address) for address in (source, target))
+        return bool(frame[start + 4] & 0x40) and destination in self._gateways6 and own
 
     def _advertisement(self, frame: bytes, at: int, source: bytes, target: bytes) -> bytes:
         """The router's answer to a solicitation (RFC 4861, 7.2.4): to all nodes where nobody in particular asked."""
@@ -318,11 +329,11 @@ def _reports_a_group(frame: bytes, at: int) -> bool:
 
 
 class Model:
-    """The filter of one netdev, with the ports it guards."""
+    """The filter of one netdev, with the ports it guards. `asked`: of those that are probed, every one has a probe out."""
 
-    def __init__(self, *policies: PortPolicy) -> None:
+    def __init__(self, *policies: PortPolicy, asked: bool = False) -> None:
         enforced = [policy for policy in policies if policy.mode is Mode.ENFORCE]
-        self._ports = {policy.vlan_id: _Port(policy) for policy in policies}
+        self._ports = {policy.vlan_id: _Port(policy, asked) for policy in policies}
         self._enforced = bool(enforced)
         self._guards = any(policy.source_guard for policy in policies)
         self._guards_enforced = any(policy.source_guard for policy in enforced)
