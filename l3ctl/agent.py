@@ -25,6 +25,7 @@ from l3ctl.lock import Lock
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change
 from l3ctl.next_hops import NextHops
+from l3ctl.probing import Probing
 from l3ctl.reader.parent import Reader
 from l3ctl.router import Made, Router
 from l3ctl.signals import catch
@@ -64,7 +65,7 @@ class Agent:
         self._next_hops = NextHops(bgp, self._kernel, self._speaker)
         self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
         self._source_guard = site.source_guard()
-        self._words = Words(self._router, config.words)
+        self._words, self._probing = Words(self._router, config.words), Probing(self._router)
         self._intake = Intake(site, reader, self._selector)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
@@ -87,6 +88,7 @@ class Agent:
             self._selector.register(self._violations, selectors.EVENT_READ, self._on_samples)
             if self._speaker is not None:
                 self._speaker.open()
+            self.others()
             self.full_pass()
             self._intake.begin(self, self._router, self._filter, self._failures)
             self._control.open()
@@ -108,10 +110,13 @@ class Agent:
     def _loop(self) -> None:
         next_tick = time.monotonic() + TICK
         while not self._stopping:
-            for ready, _ in self._selector.select(0.0 if self._waiting else max(0.0, next_tick - time.monotonic())):
+            wake_at = min(next_tick, self._probing.next)
+            for ready, _ in self._selector.select(0.0 if self._waiting else max(0.0, wake_at - time.monotonic())):
                 key = self._selector.get_map().get(ready.fd)
                 if key is not None and key.fileobj is ready.fileobj:  # else a callback before closed it; its number may be another's now
                     key.data()
+            if time.monotonic() >= self._probing.next:
+                self._probe()
             if ports := self._waiting.take():
                 self._account(ports, lambda: look_at(self._router, ports))
             if time.monotonic() >= next_tick:
@@ -129,6 +134,21 @@ class Agent:
         else:
             self.look_again({*self._failures.ports()} | self._disturbed() | released)
         self._tell_violations()
+
+    def _probe(self) -> None:
+        try:
+            changed = self._probing.run(time.monotonic())
+        except L3ctlError as error:
+            self._stumble(error)
+            return
+        if changed:
+            self._come_and_gone(changed)
+
+    def _come_and_gone(self, ports: Collection[str]) -> None:
+        """Hosts have, whatever their links say: as if these had."""
+        self._router.away = self._words.away | self._probing.away
+        self._silence.watch(ports)
+        self._waiting.add(ports)
 
     def _on_samples(self) -> None:
         self._violations.read(self._router.ports, self._intake.billing)
@@ -163,6 +183,7 @@ class Agent:
             if self._next_hops.are_concerned(batch.ifindexes):
                 self._failures.next_hops(self._next_hops.resolve())
             ports = self._router.concerned(batch.ifindexes, batch.links_changed)
+            self._probing.links_changed(ports)
             self._silence.watch(ports)
             self._waiting.add(ports)
         except L3ctlError as error:
@@ -207,6 +228,11 @@ class Agent:
         """The router has other ports or settings: what is kept of them is looked through."""
         self._silence.replace()
         self._words.replace()
+        try:
+            self._probing.replace(time.monotonic())
+        except L3ctlError as error:
+            self._stumble(error)
+        self._router.away = self._words.away | self._probing.away
 
     def _put_right(self) -> Iterator[Made]:
         self._failures.next_hops(self._next_hops.resolve())
@@ -266,8 +292,7 @@ class Agent:
     def _told_of_port(self, name: str, *, up: bool) -> Answer:
         """Somebody knows that a host has come or gone: as if its link had."""
         if new := self._words.tell(name, up=up):
-            self._silence.watch([name])
-            self._waiting.add([name])
+            self._come_and_gone([name])
         return {"port": name, "up": up, "new": new, "reachable": self._router.is_up(name)}
 
     def _drain(self, verb: str) -> Answer:

@@ -9,6 +9,7 @@ from l3ctl.model import (
     GatewayAddress,
     Host,
     LinkFacts,
+    Liveness,
     Neighbour,
     Port,
     PortPolicy,
@@ -44,7 +45,7 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings, *, a
     layer3, guard = links.get(port.interface), links.get(port.guard)
     if layer3 is None or guard is None:
         return PortState()
-    up = not away and is_up(port, links)
+    up = not away and is_up(port, links, settings)
     return PortState(
         policy=desired_policy(port, links, settings),
         addresses=_gateway_addresses(port, layer3, settings),
@@ -54,9 +55,16 @@ def desired(port: Port, links: Mapping[str, LinkFacts], settings: Settings, *, a
     )
 
 
-def is_up(port: Port, links: Mapping[str, LinkFacts]) -> bool:
+def is_up(port: Port, links: Mapping[str, LinkFacts], settings: Settings) -> bool:
     """Whether a port's host can be reached, as far as the links tell."""
+    if liveness_of(port, settings) is Liveness.PROBE:
+        return all(netdev in links and links[netdev].admin_up for netdev in (port.interface, port.guard))
     return all(netdev in links and links[netdev].up for netdev in (port.interface, port.guard))
+
+
+def liveness_of(port: Port, settings: Settings) -> Liveness:
+    """What says whether its host is there."""
+    return settings.liveness if port.liveness is None else port.liveness
 
 
 def desired_beside(interface: str, links: Mapping[str, LinkFacts], settings: Settings) -> PortState:
@@ -100,6 +108,7 @@ def port_policy(port: Port, router_lladdr: str, settings: Settings, guard: LinkF
         answer_burst=settings.answer_burst,
         qinq=port.qinq,
         proxy_arp=tuple(sorted(settings.proxy_arp)),
+        probed=liveness_of(port, settings).probes,
         tags_may_be_hidden=port.vlan_id is not None and guard is not None and guard.may_hide_tags,
     )
 

@@ -8,23 +8,25 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+from l3ctl.desired import liveness_of
 from l3ctl.errors import AgentRefused, MissingRequirement
 from l3ctl.log import event
-from l3ctl.model import Liveness, Port
+from l3ctl.model import Liveness
 from l3ctl.router import Router
 
 
 class Words:
-    """Keeps a router's `away`."""
+    """Keeps `away`."""
 
     def __init__(self, router: Router, file: Path) -> None:
         self._router, self._file = router, file
+        self.away: frozenset[str] = frozenset()
         self._down = frozenset(_read(file))
         self.replace()
 
     def replace(self) -> None:
         """The router has another inventory or other settings."""
-        self._router.away = frozenset(name for name in self._down if name in self._router.ports and self._is_external(name))
+        self.away = frozenset(name for name in self._down if name in self._router.ports and self._is_external(name))
 
     def tell(self, name: str, *, up: bool) -> bool:
         """Take somebody's word for a port; whether that is new.
@@ -47,12 +49,7 @@ class Words:
         return True
 
     def _is_external(self, name: str) -> bool:
-        return of(self._router.ports[name], self._router.settings.liveness) is Liveness.EXTERNAL
-
-
-def of(port: Port, default: Liveness) -> Liveness:
-    """What counts for a port."""
-    return default if port.liveness is None else port.liveness
+        return liveness_of(self._router.ports[name], self._router.settings) is Liveness.EXTERNAL
 
 
 def _read(file: Path) -> list[str]:

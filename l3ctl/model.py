@@ -28,11 +28,19 @@ class Mode(enum.StrEnum):
 
 
 class Liveness(enum.StrEnum):
-    """What says that a port's host is there. Without carrier nobody is reached, so that counts either way."""
+    """What says that a port's host is there. Behind a switch the trunk's carrier says nothing of the host's own cable."""
 
     CARRIER = "carrier"
+    PROBE = "probe"
+    """answers alone; the carrier is not looked at"""
+    CARRIER_PROBE = "carrier+probe"
     EXTERNAL = "external"
-    """and somebody's word: behind a switch the trunk's carrier says nothing of the host's own cable"""
+    """the carrier, and somebody's word"""
+
+    @property
+    def probes(self) -> bool:
+        """Whether the host is asked."""
+        return self in (Liveness.PROBE, Liveness.CARRIER_PROBE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +124,10 @@ class Settings:
     blackholes: tuple[Prefix, ...] = ()
     """what covers the hosts' prefixes: packets for one that is not there must not follow the default route back to where they came from"""
     liveness: Liveness = Liveness.CARRIER
+    probe_interval: int = 1000
+    """milliseconds between two probes of a host"""
+    probe_misses: int = 3
+    """how many in a row stay unanswered until it is away"""
     covers: tuple[Prefix, ...] = ()
     """those of the blackholes that are announced themselves, in place of the hosts' prefixes within them"""
 

@@ -46,13 +46,20 @@ def reasons(
             told[name] = "nobody asks for it" if all(map(goes, steps)) else "the configuration asks for it"
         elif port is None:
             told[name] = "not in the inventory"
-        elif (name in away or not is_up(port, links)) and all(goes(one) and isinstance(one.item, Route | Announcement) for one in steps):
-            told[name] = "its host is away" if is_up(port, links) else "its link is down"
+        elif _only_ceases(steps) and not is_up(port, links, after):
+            told[name] = "its link is down"
+        elif _only_ceases(steps) and name in away:
+            told[name] = "its host is away"
         elif before != after and desired(port, links, before) != desired(port, links, after):
             told[name] = "the configuration says otherwise than before"
         else:
             told[name] = _of_what_was_found(steps)
     return told
+
+
+def _only_ceases(steps: list[Change]) -> bool:
+    """What goes when a host does, and nothing else."""
+    return all(goes(step) and isinstance(step.item, Route | Announcement) for step in steps)
 
 
 def _of_what_was_found(steps: list[Change]) -> str:

@@ -149,7 +149,7 @@ class Router:
 
     def is_up(self, name: str) -> bool:
         """Whether a port's host is reachable, as the links were last read."""
-        return name not in self.away and is_up(self.ports[name], self.links)
+        return name not in self.away and is_up(self.ports[name], self.links, self.settings)
 
     def carry_out(self, changes: Sequence[Change]) -> Made:
         """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.

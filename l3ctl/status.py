@@ -9,7 +9,7 @@ from l3ctl.diff import diff
 from l3ctl.model import LinkFacts, PortState, Prefix
 from l3ctl.router import Router
 
-ANSWERS = ("arp-answer", "ns-answer")
+ANSWERS = ("arp-answer", "ns-answer", "probe-answer")
 """what the filter counts and nobody was refused"""
 
 

@@ -47,7 +47,7 @@ def lone_router(site: Site, *, load: bool) -> Router:
     filter_ = Filter(config.bpffs, config.xdp_mode)
     there = filter_.open(site.source_guard()) or True if load else filter_.look()
     router = Router(site.ports, config.settings, Kernel(config.sysctl_memory), filter_ if there else None, None)
-    Words(router, config.words)
+    router.away = Words(router, config.words).away
     return router
 
 

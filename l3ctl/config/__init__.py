@@ -84,6 +84,14 @@ class Guard(Strict):
     answer_burst: Annotated[int, whole_number(1, 1_000_000)] = 200
 
 
+class Probe(Strict):
+    """How hosts are asked whether they are there."""
+
+    interval: Annotated[int, whole_number(100, 60_000)] = 1000
+    """milliseconds"""
+    misses: Annotated[int, whole_number(1, 100)] = 3
+
+
 class Uplink(Strict):
     """An upstream router, by what it is reached at."""
 
@@ -107,6 +115,7 @@ class Config(Strict):
     """None: STATE_DIR, or within run_dir where that is not the usual one, so that two routers on one machine keep apart"""
     liveness: Annotated[model.Liveness, one_of(model.Liveness)] = model.Liveness.CARRIER
     """of the ports that say nothing else"""
+    probe: Probe = Probe()
     full_pass: Annotated[int, whole_number(1, 86400)] = 60
     """seconds between full comparisons"""
 
@@ -177,6 +186,8 @@ class Config(Strict):
             uplinks=tuple(model.Neighbour(uplink.interface, uplink.address, uplink.mac) for uplink in self.uplinks),
             blackholes=tuple(dict.fromkeys((*self.blackhole, *covers))),
             liveness=self.liveness,
+            probe_interval=self.probe.interval,
+            probe_misses=self.probe.misses,
             covers=covers,
         )
 

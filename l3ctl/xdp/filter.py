@@ -108,6 +108,11 @@ class Filter:
         with _naming("cannot read the filter's links"):
             return {ifindex for ifindex in self._pinned() if self._facts(ifindex) == (self._program_id, ifindex)}
 
+    def is_on(self, ifindex: int) -> bool:
+        """Whether a netdev's frames go through our program, now."""
+        with _naming("cannot read the filter's links"):
+            return self._facts(ifindex) == (self._program_id, ifindex)
+
     def lost(self, at_most: int) -> bool:
         """Whether the program is not where it was last seen or put. Not told of more netdevs than `at_most`, since each is asked."""
         return len(self._held) <= at_most and self.attached() != self._held
@@ -157,6 +162,17 @@ class Filter:
         with _naming("cannot read the filter's counters"):
             index = 0 if port == NOBODY else self._tables.index_of(port)
             return {} if index is None else self._tables.counters_at(index)
+
+    def ask(self, ports: Iterable[str], until: int) -> None:
+        """Let answers to probes of these ports count, until a time in nanoseconds of the coarse monotonic clock."""
+        for port in ports:
+            if (index := self._tables.index_of(port)) is not None:
+                self._tables.asked[index] = until
+
+    def seen(self, port: str) -> int:
+        """When the port's host last answered a probe, or asked for the gateway: the same clock; 0 for never."""
+        index = self._tables.index_of(port)
+        return 0 if index is None else self._tables.seen[index]
 
     def samples(self) -> Samples:
         """The samples that the filter takes, for whoever reads them."""

@@ -6,6 +6,7 @@ Every call raises `OSError` with the kernel's errno; the rooms above translate i
 import ctypes
 import errno
 import functools
+import mmap
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,10 @@ class Map(Descriptor):
             if cursor is None:
                 return
             left -= len(keys) // self.key_size
+
+    def mapped(self) -> "memoryview[int]":
+        """The 64-bit values of an array that was made to be mapped, in our own memory: no system call reads or writes them."""
+        return memoryview(mmap.mmap(self.fd, self.max_entries * self.value_size)).cast("Q")
 
     def array(self, first: int, count: int) -> bytes:
         """The values of an array from index `first`, side by side, each `room` bytes long."""

@@ -57,6 +57,8 @@ class Tables:
         self._maps = maps
         self._pointers = Pointers(maps)
         self._counters = Counters(maps["counters"])
+        self.asked, self.seen = maps["asked"].mapped(), maps["seen"].mapped()
+        """[index] -> until when an answer to a probe counts; when the port's host was last there. Nanoseconds of the coarse clock"""
         self._indexes: dict[str, int] = {}
         self._records: dict[int, bytes] = {}
         """packed"""
@@ -178,6 +180,7 @@ class Tables:
             index = self._free_index()
             bare = self._clear(index)
             self._counters.begin(index)
+            self.asked[index] = self.seen[index] = 0
             self.refill(index)
         old = unpack(self._records[index]) if index in self._records else None
         new, place = encode(policy, index, ifindex), (ifindex, policy.vlan_id)

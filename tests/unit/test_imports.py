@@ -20,7 +20,7 @@ LAYERS = (
     {"lab"},
     {"agent", "release"},
     {"intake"},
-    {"status", "silence", "liveness", "urgent", "next_hops", "planned"},
+    {"status", "silence", "liveness", "probing", "urgent", "next_hops", "planned"},
     {"router", "violations"},
     {"netdevs"},
     {"present"},

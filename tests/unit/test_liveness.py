@@ -17,34 +17,31 @@ EXTERNAL = replace(PORT, liveness=Liveness.EXTERNAL)
 
 def router(*ports: Port) -> Any:
     """All of one that is asked here; no backend is."""
-    return SimpleNamespace(ports={one.name: one for one in ports}, settings=SETTINGS, away=frozenset())
+    return SimpleNamespace(ports={one.name: one for one in ports}, settings=SETTINGS)
 
 
 def test_what_was_said_is_there_for_the_next(tmp_path: Path) -> None:
-    one, another = router(EXTERNAL), router(EXTERNAL)
-    assert Words(one, tmp_path / "away").tell("web1", up=False)
-    assert one.away == {"web1"}
-    again = Words(another, tmp_path / "away")
-    assert another.away == {"web1"}
+    words = Words(router(EXTERNAL), tmp_path / "away")
+    assert words.tell("web1", up=False)
+    assert words.away == {"web1"}
+    again = Words(router(EXTERNAL), tmp_path / "away")
+    assert again.away == {"web1"}
     assert not again.tell("web1", up=False)
     assert again.tell("web1", up=True)
-    assert another.away == frozenset()
+    assert again.away == frozenset()
 
 
 @pytest.mark.parametrize("content", ["", "null", "{", '{"web1": 1}', "[1, null]", '["web2"]'])
 def test_a_file_that_says_nothing_leaves_all_to_their_links(tmp_path: Path, content: str) -> None:
     (tmp_path / "away").write_text(content)
-    one = router(EXTERNAL)
-    Words(one, tmp_path / "away")
-    assert one.away == frozenset()
+    assert Words(router(EXTERNAL), tmp_path / "away").away == frozenset()
 
 
 def test_a_word_that_cannot_be_written_down_changes_nothing(tmp_path: Path) -> None:
-    one = router(EXTERNAL)
-    words = Words(one, tmp_path / "nowhere" / "away")
+    words = Words(router(EXTERNAL), tmp_path / "nowhere" / "away")
     with pytest.raises(MissingRequirement, match="cannot write"):
         words.tell("web1", up=False)
-    assert one.away == frozenset()
+    assert words.away == frozenset()
     assert not (tmp_path / "nowhere").exists()
 
 

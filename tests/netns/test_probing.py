@@ -1,0 +1,250 @@
+"""Hosts behind a switch, whose going no link tells: the agent asks, the filter hears, the kernel's neighbour tables learn nothing."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from l3ctl.lab.frames import ethernet, icmpv6, ip6, ipv6
+from l3ctl.lab.namespaces import Namespace
+from l3ctl.lab.programs import PROGRAM
+from l3ctl.lladdr import parse_lladdr
+from l3ctl.xdp.libbpf import XDP_FLAGS_SKB_MODE, Link
+from l3ctl.xdp.program import load_private
+
+pytestmark = [pytest.mark.root, pytest.mark.bpf]
+
+WHOLE = 60.0
+"""seconds after which something has gone wrong"""
+INTERVAL, MISSES = 200, 3
+PREFIX = {1: "2001:db8:a::/64", 2: "2001:db8:b::/64", 3: "203.0.113.33/32"}
+ALL = set(PREFIX.values())
+
+
+def mac(number: int) -> str:
+    return f"52:54:00:00:00:0{number}"
+
+
+class Site:
+    """Three ports, each with a switch and a host behind it; the third host has nothing but IPv4."""
+
+    def __init__(self, make: Callable[[], Namespace], folder: Path) -> None:
+        self.router, self.switch, self.hosts = make(), make(), make()
+        self.folder, self.run_dir = folder, Path(f"/run/l3ctl/{self.router.name}")
+        self.config = folder / "l3ctl.yaml"
+        self.config.write_text(
+            f"router: r1\ninventory: {{file: inventory.json}}\nrun_dir: {self.run_dir}\ngateway: {{ipv4: [203.0.113.1]}}\n"
+            f"liveness: probe\nprobe: {{interval: {INTERVAL}, misses: {MISSES}}}\n"
+        )
+        bpffs = self.run_dir / "bpf"
+        bpffs.mkdir(parents=True)
+        subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
+        records: list[dict[str, object]] = []
+        for number in PREFIX:
+            self._cable(number)
+            billed = {"ipv4": ["203.0.113.33"]} if number == 3 else {"ipv6": [PREFIX[number]]}
+            records.append({"name": f"p{number}", "interface": f"p{number}", "mac": mac(number), **billed})
+        (folder / "inventory.json").write_text(json.dumps({"ports": records}))
+        self.agent: subprocess.Popen[bytes] | None = None
+
+    def _cable(self, number: int) -> None:
+        name = f"p{number}"
+        self.router.ip(f"link add {name} type veth peer name {name} netns {self.switch.name}", f"link set {name} up")
+        self.switch.ip(
+            f"link add b{number} type bridge mcast_snooping 0",
+            f"link add h{number} type veth peer name {name} netns {self.hosts.name}",
+            *(f"link set {port} master b{number}" for port in (name, f"h{number}")),
+            *(f"link set {port} up" for port in (f"b{number}", name, f"h{number}")),
+        )
+        self.hosts.ip(f"link set {name} address {mac(number)} up")
+        if number == 3:
+            self.hosts.ip("link set p3 addrgenmode none", "addr add 203.0.113.33/24 dev p3")
+
+    def start(self) -> None:
+        self.agent = self.router.start([str(PROGRAM), "agent", "--config", str(self.config)], self.folder / "agent.log")
+
+    def l3ctl(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
+        return self.router.run(str(PROGRAM), *arguments, "--config", str(self.config), ok=ok)
+
+    def status(self) -> dict[str, Any]:
+        told: dict[str, Any] = json.loads(self.l3ctl("status", "--json", ok=(0, 1)))
+        return told
+
+    def counted(self, number: int) -> dict[str, int]:
+        (port,) = [port for port in self.status()["ports"] if port["name"] == f"p{number}"]
+        counters: dict[str, int] = port["counters"]
+        return counters
+
+    def routed(self) -> set[str]:
+        shown = [*json.loads(self.router.run("ip", "-6", "-j", "route", "show", "proto", "201"))]
+        shown += json.loads(self.router.run("ip", "-4", "-j", "route", "show", "proto", "201"))
+        return {one["dst"] if "/" in one["dst"] else f"{one['dst']}/32" for one in shown if not one["dst"].startswith("fe80")}
+
+    def wait_for(self, prefixes: set[str]) -> float:
+        """Seconds until just these are routed."""
+        began = time.monotonic()
+        while self.routed() != prefixes:
+            assert time.monotonic() < began + WHOLE, (self.routed(), (self.folder / "agent.log").read_text())
+            time.sleep(0.01)
+        return time.monotonic() - began
+
+    def unplug(self, number: int) -> None:
+        self.switch.ip(f"link set h{number} down")
+
+    def plug(self, number: int) -> None:
+        self.switch.ip(f"link set h{number} up")
+
+    def end(self) -> None:
+        if self.agent is not None:
+            self.agent.kill()
+            self.agent.wait()
+        subprocess.run(["umount", "-l", self.run_dir / "bpf"], capture_output=True)
+        shutil.rmtree(self.run_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def site(namespace: Callable[[], Namespace], tmp_path: Path) -> Iterator[Site]:
+    one = Site(namespace, tmp_path)
+    one.start()
+    one.wait_for(ALL)
+    yield one
+    one.end()
+
+
+def _raw(netdev: str) -> socket.socket:
+    """Sends frames out of a netdev of the namespace that we are in."""
+    sender = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    sender.bind((netdev, 0))
+    return sender
+
+
+def test_a_host_that_is_unplugged_behind_a_switch_is_away_and_comes_back(site: Site) -> None:
+    for number in PREFIX:
+        site.unplug(number)
+        site.wait_for(ALL - {PREFIX[number]})
+        (port,) = [port for port in site.status()["ports"] if port["name"] == f"p{number}"]
+        assert (port["link"], port["away"], port["unannounced"], port["in_sync"]) == ("up", True, "away", True)
+        site.plug(number)
+        site.wait_for(ALL)
+    log = (site.folder / "agent.log").read_text()
+    assert 'down port=p1 reason="3 probes without an answer"' in log
+    assert 'up port=p3 reason="it answers"' in log
+
+
+def test_answers_are_counted_and_the_kernel_learns_nothing(site: Site) -> None:
+    before = {number: site.counted(number)["probe-answer"] for number in PREFIX}
+    time.sleep(INTERVAL / 1000 * 5)
+    for number, count in before.items():
+        more = site.counted(number)["probe-answer"] - count
+        assert more >= 3
+        assert not {"na-unsolicited", "arp-reply"} & site.counted(number).keys()
+    for family in ("-4", "-6"):
+        entries = json.loads(site.router.run("ip", family, "-j", "neigh", "show", "nud", "all"))
+        assert all(set(one["state"]) & {"PERMANENT", "NOARP"} for one in entries)
+
+
+def test_nobody_else_keeps_a_host_alive(site: Site) -> None:
+    """Neither another port with the host's own words, nor another MAC on the host's port, nor the host's MAC with others' words."""
+    site.unplug(1)
+    site.wait_for(ALL - {PREFIX[1]})
+    victim, router = "fe80::5054:ff:fe00:1", parse_lladdr(json.loads(site.router.run("ip", "-j", "link", "show", "p1"))[0]["address"])
+
+    def advertisement(source: str, target: str, flags: int, destination: str = "fe80::1") -> bytes:
+        body = bytes((flags, 0, 0, 0)) + ip6(target)
+        return ipv6(icmpv6(136, body, source, destination), 58, source, destination)
+
+    own = parse_lladdr(mac(1))
+    lies = [
+        ("p2", ethernet(advertisement(victim, victim, 0x60), 0x86DD, own, router)),
+        ("p1", ethernet(advertisement(victim, victim, 0x60), 0x86DD, parse_lladdr(mac(2)), router)),
+        ("p1", ethernet(advertisement(victim, victim, 0x20), 0x86DD, own, router)),
+        ("p1", ethernet(advertisement(victim, "fe80::5054:ff:fe00:2", 0x60), 0x86DD, own, router)),
+        ("p1", ethernet(advertisement(victim, victim, 0x60, "fe80::9"), 0x86DD, own, router)),
+    ]
+    until = time.monotonic() + 2.0
+    with site.switch.entered():
+        senders = {netdev: _raw(netdev) for netdev in ("p1", "p2")}
+    try:
+        while time.monotonic() < until:
+            for where, frame in lies:
+                senders[where].send(frame)
+            time.sleep(0.02)
+        assert site.routed() == ALL - {PREFIX[1]}
+    finally:
+        for sender in senders.values():
+            sender.close()
+    assert site.counted(1)["na-unsolicited"] > 0
+    site.plug(1)
+    site.wait_for(ALL)
+
+
+def test_a_host_that_asks_for_its_gateway_needs_no_probe(site: Site) -> None:
+    """Its firewall drops what comes in unasked for, the probes, too; it talks."""
+    site.hosts.ip("link set p1 arp off")  # no neighbour discovery either: it answers nobody
+    site.wait_for(ALL - {PREFIX[1]})
+    until = time.monotonic() + WHOLE
+    host = parse_lladdr(mac(1))
+    source, group = "fe80::5054:ff:fe00:1", "ff02::1:ff00:1"
+    body = bytes(4) + ip6("fe80::1") + b"\x01\x01" + host
+    frame = ethernet(ipv6(icmpv6(135, body, source, group), 58, source, group), 0x86DD, host, bytes.fromhex("3333ff000001"))
+    with site.hosts.entered():
+        sender = _raw("p1")
+    with sender:
+        while site.routed() != ALL:
+            assert time.monotonic() < until
+            sender.send(frame)
+            time.sleep(INTERVAL / 1000)
+
+
+def test_an_agent_that_comes_back_takes_for_there_and_away_what_its_predecessor_did(site: Site) -> None:
+    assert site.agent is not None
+    site.unplug(1)
+    site.wait_for(ALL - {PREFIX[1]})
+    site.agent.kill()
+    site.agent.wait()
+    site.start()
+    began = time.monotonic()
+    while time.monotonic() < began + 2.0:
+        assert site.routed() == ALL - {PREFIX[1]}
+    site.plug(1)
+    site.wait_for(ALL)
+
+
+def test_an_agent_that_was_stopped_for_a_while_takes_nobody_for_away(site: Site) -> None:
+    assert site.agent is not None
+    site.agent.send_signal(signal.SIGSTOP)
+    time.sleep(INTERVAL / 1000 * (MISSES + 3))
+    site.agent.send_signal(signal.SIGCONT)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        assert site.routed() == ALL
+
+
+def test_a_filter_that_is_not_there_is_no_silence(site: Site) -> None:
+    """With another's program in its place no answer is heard; that says nothing of the host, whose routes stay."""
+    program = load_private(False).program
+    with site.router.entered():
+        ifindex = socket.if_nametoindex("p1")
+        (site.run_dir / "bpf" / "l3ctl" / f"link-{ifindex}").unlink()
+        until = time.monotonic() + WHOLE
+        while True:
+            try:
+                other = Link.attach(program, ifindex, XDP_FLAGS_SKB_MODE)
+                break
+            except OSError:
+                assert time.monotonic() < until
+    try:
+        until = time.monotonic() + INTERVAL / 1000 * (MISSES + 5)
+        while time.monotonic() < until:
+            assert site.routed() == ALL, (site.folder / "agent.log").read_text()
+        assert "another XDP program" in site.l3ctl("status", ok=(1,))
+    finally:
+        other.detach()
+        other.close()
