@@ -15,6 +15,7 @@ _LOOPBACK = 1
 """where BPF_PROG_TEST_RUN lets frames come in: ifindex 1 is the loopback of every network namespace"""
 _COARSE_CLOCK = 6
 """CLOCK_MONOTONIC_COARSE, which the program reads: it moves with the kernel's tick"""
+_FOR_EVER = 2**64 - 1
 _VERDICTS = {1: "drop", 2: "pass", 3: "answer"}
 _ETHERNET_HEADER = 14
 _LONGEST = 3000
@@ -37,20 +38,22 @@ class Judge:
     def __init__(self, policy: PortPolicy) -> None:
         loaded = load_private(policy.source_guard)
         self.program, self._budgets = loaded.program, loaded.maps["budgets"]
-        self._tables = Tables(loaded.maps)
+        self.tables = Tables(loaded.maps)
         self.add(policy)
-        self._index = self._tables.index(policy.port)
+        self._index = self.tables.index(policy.port)
+        # A capture does not say what the agent had asked then: every answer to a probe is taken for one that was asked for.
+        self.tables.asked[self._index] = _FOR_EVER if policy.probed else 0
         self._before = self._counted()
         self._ahead = 0
         """how far the budget has run ahead of the capture's time, in nanoseconds"""
 
     def add(self, policy: PortPolicy, ifindex: int = _LOOPBACK) -> None:
         """Guard a port more. No frame ever comes in on another netdev than the loopback; such ports are only there."""
-        self._tables.put(policy, ifindex)
+        self.tables.put(policy, ifindex)
 
     def _counted(self) -> Counter[str]:
         """Everything counted, the frames of no port included."""
-        return Counter(self._tables.counters_at(self._index)) + Counter(self._tables.counters_at(0))
+        return Counter(self.tables.counters_at(self._index)) + Counter(self.tables.counters_at(0))
 
     def run(self, frame: bytes) -> tuple[str, str, bytes | None]:
         """(verdict, reason, answer) of one frame."""

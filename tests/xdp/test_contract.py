@@ -5,6 +5,7 @@ Each row stands once in `ROWS` and is run untagged and as a VLAN of a trunk.
 
 import itertools
 import struct
+import time
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
@@ -300,6 +301,61 @@ def test_a_stack_is_told_from_one_of_the_port_itself() -> None:
     for _ in range(2):
         for outer in (0, VLAN_ID, 0):
             assert judge.run(ethernet(na(), 0x86DD, tags=((0x8100, outer), (0x8100, VLAN_ID))))[:2] == ("drop", "vlan-stacked")
+
+
+def advertised(flags: int, target: str, source: str = HOST_LL, destination: str = GATEWAY6, options: bytes = b"") -> bytes:
+    return ethernet(nd(136, bytes((flags, 0, 0, 0)) + ip6(target) + options, source, destination), 0x86DD)
+
+
+SOLICITED = {
+    "NA for the link-local": advertised(0x60, HOST_LL),
+    "NA for a billed address, with its option": advertised(0x40, HOST_IP6, HOST_IP6, options=option(2, HOST_MAC)),
+    "ARP reply": ethernet(arp(2), 0x0806),
+}
+UNASKED = {
+    "NA that is not solicited": advertised(0x20, HOST_LL),
+    "NA to all nodes": advertised(0x60, HOST_LL, destination="ff02::1"),
+    "NA for another's address": advertised(0x60, "fe80::9"),
+    "NA for the gateway": advertised(0x60, GATEWAY6),
+    "NA from another's address": advertised(0x60, HOST_LL, "fe80::9"),
+    "ARP reply for another's address": ethernet(arp(2, sender="203.0.113.99"), 0x0806),
+    "ARP reply to nobody we are": ethernet(arp(2, target="203.0.113.99"), 0x0806),
+    "ARP reply for no address": ethernet(arp(2, sender="0.0.0.0"), 0x0806),
+}
+
+
+@pytest.mark.parametrize("frame", SOLICITED.values(), ids=SOLICITED)
+def test_an_answer_to_a_probe_shows_that_the_host_is_there_and_is_dropped(frame: bytes) -> None:
+    judge = Judge(replace(POLICY, probed=True))
+    index = judge.tables.index("web1")
+    before = time.clock_gettime_ns(6)
+    assert judge.run(frame) == ("drop", "probe-answer", None)
+    assert before <= judge.tables.seen[index] <= time.clock_gettime_ns(6)
+    judge.tables.seen[index], judge.tables.asked[index] = 0, time.clock_gettime_ns(6) - 1
+    assert judge.run(frame)[1] in ("na-unsolicited", "arp-reply"), "it comes too late"
+    assert judge.tables.seen[index] == 0
+    assert Judge(POLICY).run(frame)[1] in ("na-unsolicited", "arp-reply"), "nobody asks on this port"
+
+
+@pytest.mark.parametrize("frame", UNASKED.values(), ids=UNASKED)
+def test_what_answers_no_probe_shows_nothing(frame: bytes) -> None:
+    judge = Judge(replace(POLICY, probed=True))
+    assert judge.run(frame)[1] in ("na-unsolicited", "arp-reply")
+    assert judge.tables.seen[judge.tables.index("web1")] == 0
+
+
+def test_who_asks_for_the_gateway_is_there() -> None:
+    for frame in (ethernet(ns(), 0x86DD), ethernet(arp(), 0x0806)):
+        judge = Judge(replace(POLICY, probed=True, answer_rate=1, answer_burst=1))
+        index = judge.tables.index("web1")
+        for reason in ("-answer", "rate-limit"):
+            judge.tables.seen[index] = 0
+            assert judge.run(frame)[1].endswith(reason)
+            assert judge.tables.seen[index] > 0
+        spoofed = frame[:6] + OTHER_MAC + frame[12:]
+        judge.tables.seen[index] = 0
+        assert judge.run(spoofed)[1].endswith("spoof")
+        assert judge.tables.seen[index] == 0
 
 
 def hidden(**changes: object) -> PortPolicy:
