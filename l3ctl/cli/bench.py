@@ -11,6 +11,7 @@ from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bench_filter import bench_filter
 from l3ctl.lab.bench_inventory import bench_inventory
 from l3ctl.lab.bench_kernel import bench_kernel
+from l3ctl.lab.bench_liveness import bench_liveness
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
 
@@ -57,6 +58,16 @@ def bgp(quick: bool, as_json_text: bool) -> None:
 def inventory(quick: bool, as_json_text: bool) -> None:
     """What reading and validating an inventory costs, beside a library that only reads. Needs no root."""
     _print(bench_inventory(3, (100, 1_000)) if quick else bench_inventory(5), as_json_text)
+
+
+@command.command("liveness")
+@click.option("--quick", is_flag=True, help="A tenth of the hosts, and fewer tries.")
+@with_json
+def liveness(quick: bool, as_json_text: bool) -> None:
+    """How soon a silent host is away, and what it costs to ask ten thousand each second."""
+    require_namespaces()
+    require_bpf()
+    _print(bench_liveness(2, 2, 1_000, 5.0) if quick else bench_liveness(5), as_json_text)
 
 
 def _print(rows: Iterable[Row], as_json_text: bool) -> None:
