@@ -224,12 +224,12 @@ class Agent:
             self._speaker.complete()
         return made
 
-    def others(self) -> None:
-        """The router has other ports or settings: what is kept of them is looked through."""
+    def others(self, ports: Collection[str] | None = None) -> None:
+        """The router has others of these ports, or other ports and settings: what is kept of them is looked through."""
         self._silence.replace()
         self._words.replace()
         try:
-            self._probing.replace(time.monotonic())
+            self._probing.change(time.monotonic(), ports) if ports is not None else self._probing.replace(time.monotonic())
         except L3ctlError as error:
             self._stumble(error)
         self._router.away = self._words.away | self._probing.away

@@ -34,8 +34,8 @@ class Work(Protocol):
     def look_again(self, ports: Collection[str]) -> None:
         """At these."""
 
-    def others(self) -> None:
-        """The router has other ports or settings: what is kept of them is looked through."""
+    def others(self, ports: Collection[str] | None = None) -> None:
+        """The router has others of these ports, or other ports and settings: what is kept of them is looked through."""
 
 
 class Intake:
@@ -228,7 +228,7 @@ class Intake:
         self._answer(taken=True)
         self.billing = Billing(ports.values(), self.config.gateways)
         concerned = self._router.change(update.ports, update.gone)
-        self._work.others()
+        self._work.others({*update.gone, *(port.name for port in update.ports)})
         self._work.look_again(concerned)
 
     def _wants_guard(self) -> bool:

@@ -35,6 +35,8 @@ class _Slot:
     """of these, who can be asked, and is; and the netdev that their answers come in on"""
     batch: Batch | None = None
     """the questions; None where links or ports have changed since it was made"""
+    due: float = math.inf
+    """when its turn is; by the monotonic clock, like the next two"""
     send_at: float = math.inf
     look_at: float = math.inf
     looked: int = 0
@@ -47,7 +49,7 @@ class Probing:
     def __init__(self, router: Router, random_: Callable[[], float] = random.random) -> None:
         self._router, self._random = router, random_
         self._socket: ProbeSocket | None = None
-        self._slots: list[_Slot] = []
+        self._slots = [_Slot() for _ in range(_SLOTS)]
         self._slot_of: dict[str, _Slot] = {}
         self._misses: dict[str, int] = {}
         self.away: set[str] = set()
@@ -55,25 +57,37 @@ class Probing:
 
     def replace(self, now: float) -> None:
         """The router has other ports or settings."""
+        self.change(now, {*self._slot_of, *self._router.ports})
+
+    def change(self, now: float, names: Collection[str]) -> None:
+        """It has others of these ports, or has them no more."""
         router, settings = self._router, self._router.settings
-        wanted = {name for name, port in router.ports.items() if liveness_of(port, settings).probes}
-        new = wanted - self._misses.keys()
-        self._misses = {name: self._misses.get(name, 0) for name in wanted}
-        self.away = self.away & wanted | self._without_routes(new)
-        slots: list[_Slot] = [_Slot() for _ in range(_SLOTS if wanted else 0)]
-        self._slot_of = {}
-        for name in sorted(wanted):
-            slot = self._slot_of[name] = slots[zlib.crc32(name.encode()) % _SLOTS]
-            slot.ports.append(name)
-        if [slot.ports for slot in slots] == [slot.ports for slot in self._slots]:
-            slots = self._slots
-            self._slot_of = {name: slot for slot in slots for name in slot.ports}
-        self._slots = slots
-        for number, slot in enumerate(slots):
+        wanted = {name for name in names if name in router.ports and liveness_of(router.ports[name], settings).probes}
+        new = wanted - self._slot_of.keys()
+        for name in self._slot_of.keys() & (set(names) - wanted):
+            slot = self._slot_of.pop(name)
+            slot.ports.remove(name)
+            slot.asked.pop(name, None)
             slot.batch = None
-            if slot.ports and slot.send_at == math.inf:
-                slot.send_at = now + self._width() * (number + self._random())
+            del self._misses[name]
+            self.away.discard(name)
+        for name in sorted(new):
+            number = zlib.crc32(name.encode()) % _SLOTS
+            slot = self._slot_of[name] = self._slots[number]
+            slot.ports.append(name)
+            self._misses[name] = 0
+            if slot.due == math.inf:
+                self._plan_slot(slot, now + self._width() * number)
+        self.away |= self._without_routes(new)
+        self.links_changed(names)
+        for slot in self._slots:
+            if not slot.ports:
+                slot.due = slot.send_at = slot.look_at = math.inf
         self._plan()
+
+    def _plan_slot(self, slot: _Slot, due: float) -> None:
+        slot.due = due
+        slot.send_at = due + self._width() * self._random()
 
     def _without_routes(self, names: Collection[str]) -> set[str]:
         if not names:
@@ -107,9 +121,8 @@ class Probing:
             if now >= slot.send_at:
                 self._ask(slot)
                 slot.look_at = now + min(_PATIENCE / 1000, interval / 4)
-                late = now - slot.send_at > interval  # stopped for a while: what was left out is not made up for
-                begin = now + self._width() * number if late else slot.send_at + interval
-                slot.send_at = begin + self._width() * (self._random() - 0.5)
+                late = now > slot.due + interval  # stopped for a while: what was left out is not made up for
+                self._plan_slot(slot, now + self._width() * number if late else slot.due + interval)
         self._plan()
         return changed
 

@@ -203,3 +203,24 @@ def test_on_a_bond_the_filter_is_native_or_on_each_vlans_netdev(street: Callable
     one.ask("apply")
     assert "a netdev above bond0, such as one of its VLANs', has an XDP program of its own" in failure(one)
     assert one.port("db1")["in_sync"]
+
+
+def test_hosts_behind_a_native_trunk_are_asked_and_heard(street: Callable[[Wire], Street]) -> None:
+    """One falls silent, as if its cable were pulled at the switch: the trunk's carrier stays."""
+    one = street(NATIVE)
+    one.add_vlans()
+    one.start([record(customer) | {"liveness": "carrier+probe"} for customer in CUSTOMERS])
+    for customer in CUSTOMERS:
+        one.plug_in(customer)
+
+    def away() -> set[str]:
+        return {port["name"] for port in one.ask("status")["ports"] if port["away"]}
+
+    one.wait("the ports", lambda: one.settled(*CUSTOMERS) and not away())
+    silent = CUSTOMERS[0]
+    one.hosts[silent.name].ip("link set eth0 arp off")
+    one.wait("its going", lambda: away() == {silent.name} and one.port(silent.name)["routes"] == 0)
+    assert one.port(silent.name)["link"] == "up"
+    one.hosts[silent.name].ip("link set eth0 arp on")
+    one.wait("its coming back", lambda: not away() and one.settled(*CUSTOMERS))
+    assert one.reaches_all(silent, CUSTOMERS[1])
