@@ -114,7 +114,11 @@ all_at_once() { # FUNCTION, for each machine; what it says is shown when it fail
 	[ -z "$failed" ] || fail "$failed was not provisioned" "see above"
 }
 
-compile_here() { # the filter, where this machine can: it takes seconds here, and an emulated machine two minutes
+compile_here() { # what takes seconds here, and an emulated machine minutes: the filter, where this machine can, and Python, where it is the box's
+	rm -rf "$state/tree" && mkdir "$state/tree"
+	tar -C "$tree" --exclude __pycache__ --exclude .vagrant -c README.md LICENSE pyproject.toml constraints.txt l3ctl bpf configs vagrant | tar -C "$state/tree" -x
+	# Checked by the source's hash: its time is another there. What another Python has compiled, Python passes over.
+	! [ -x /usr/bin/python3 ] || /usr/bin/python3 -m compileall -q --invalidation-mode checked-hash "$state/tree/l3ctl"
 	! [ -x "$tree/.venv/bin/python" ] || [ -e "$state/compiled" ] \
 		|| L3CTL_CACHE="$state/compiled" "$tree/.venv/bin/python" -c 'from l3ctl.xdp.cache import bytecode; bytecode(source_guard=False)' || true
 	mkdir -p "$state/compiled"
@@ -123,8 +127,7 @@ compile_here() { # the filter, where this machine can: it takes seconds here, an
 provision_one() {
 	[ -z "$(ls "$state/compiled")" ] || tar -C "$state/compiled" --owner root --group root -cz . \
 		| on "$1" 'sudo mkdir -p /var/cache/l3ctl && sudo tar -C /var/cache/l3ctl -xz'
-	tar -C "$tree" --exclude __pycache__ --exclude .vagrant -cz README.md LICENSE pyproject.toml constraints.txt l3ctl bpf configs vagrant \
-		| on "$1" 'rm -rf l3ctl && mkdir l3ctl && tar -C l3ctl -xz'
+	tar -C "$state/tree" -cz . | on "$1" 'rm -rf l3ctl && mkdir l3ctl && tar -C l3ctl -xz'
 	on "$1" sudo l3ctl/vagrant/provision.sh "$1"
 }
 
