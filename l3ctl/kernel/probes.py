@@ -70,6 +70,7 @@ class _Message(ctypes.Structure):
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
         ("flags", ctypes.c_int),
+        ("padding", ctypes.c_int),  # `struct msghdr` ends on 8 bytes
         ("sent", ctypes.c_uint32),
     ]
 

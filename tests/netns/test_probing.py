@@ -187,7 +187,7 @@ def test_nobody_else_keeps_a_host_alive(site: Site) -> None:
 
 def test_a_host_that_asks_for_its_gateway_needs_no_probe(site: Site) -> None:
     """Its firewall drops what comes in unasked for, the probes, too; it talks."""
-    site.hosts.ip("link set p1 arp off")  # no neighbour discovery either: it answers nobody
+    site.hosts.ip("addr flush dev p1")  # nobody answers for it
     site.wait_for(ALL - {PREFIX[1]})
     until = time.monotonic() + WHOLE
     host = parse_lladdr(mac(1))

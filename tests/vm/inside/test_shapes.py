@@ -218,9 +218,9 @@ def test_hosts_behind_a_native_trunk_are_asked_and_heard(street: Callable[[Wire]
 
     one.wait("the ports", lambda: one.settled(*CUSTOMERS) and not away())
     silent = CUSTOMERS[0]
-    one.hosts[silent.name].ip("link set eth0 arp off")
+    one.hosts[silent.name].ip(f"addr del {silent.link_local}/64 dev eth0")
     one.wait("its going", lambda: away() == {silent.name} and one.port(silent.name)["routes"] == 0)
     assert one.port(silent.name)["link"] == "up"
-    one.hosts[silent.name].ip("link set eth0 arp on")
+    one.hosts[silent.name].ip(f"addr add {silent.link_local}/64 dev eth0 nodad")
     one.wait("its coming back", lambda: not away() and one.settled(*CUSTOMERS))
     assert one.reaches_all(silent, CUSTOMERS[1])
