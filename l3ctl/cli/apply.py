@@ -23,7 +23,7 @@ def command(config_path: Path, take_over: bool, confirm: int | None, as_json_tex
 
     Without an agent, neighbours, routes and the filter are put in place; announcements are the agent's alone. With --confirm, what was
     changed is rolled back after SECONDS, unless `l3ctl inventory confirm` comes before: also when the agent is killed meanwhile, once it
-    is there again. Needs an agent.
+    is there again; its l3ctl.yaml is then the one on disk. Needs an agent.
     """
     config = load_configuration(config_path)
     more = {} if confirm is None else {"confirm": confirm}

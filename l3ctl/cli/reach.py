@@ -35,8 +35,9 @@ def agent_reads(path: Path, config: Configuration, command: str, **more: object)
     question = {"command": command, "config": [file.st_dev, file.st_ino], **more}
     try:
         return ask(config.agent_socket, question, config.inventory.timeout + READING)
-    except AgentUnreachable:
-        if config.agent_socket.is_socket():
+    except AgentUnreachable as error:
+        was_killed = isinstance(error.__cause__, ConnectionRefusedError)  # its socket is still there, and nobody listens
+        if config.agent_socket.is_socket() and not was_killed:
             raise
         return None
 

@@ -57,6 +57,7 @@ def test_it_outlives_the_agent_and_the_agents_absence_is_waited_for(lab: Lab) ->
     lab.agent.wait(WHOLE)
     told = {port["name"]: (port["away"], port["in_sync"]) for port in lab.status()["ports"]}
     assert told == {"db1": (False, True), "rogue": (False, True), "web1": (True, True)}, "without an agent it counts, too"
+    assert lab.l3ctl("plan") == "3 ports: in sync\n"
     again = threading.Timer(1.0, lab.start_agent)
     again.start()
     try:
