@@ -69,7 +69,7 @@ vm-packages:
 
 WORKERS ?= 2
 test: setup vm-packages ## Run the tests, WORKERS=2 files at a time; without root, those that need none
-	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 evasion: setup ## Run real attack tools against the lab, and print what came of each
 	@rm -f .make/evasion.txt
