@@ -120,7 +120,7 @@ def test_nothing_to_install_is_no_error() -> None:
                 (
                     "1:33: unknown key 'zone' in port 'a'; known keys: "
                     "name, router, interface, trunk, vlan, guard, mac, link_local, ipv6, ipv4, hosts, qinq, mode, source_guard, "
-                    "announce, bgp"
+                    "announce, liveness, bgp"
                 ),
             ],
         ),

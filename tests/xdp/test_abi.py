@@ -77,6 +77,8 @@ def test_both_variants_load_on_maps_of_the_layout_that_the_header_gives(source_g
         "counters": (KIND_ARRAY_OF_MAPS, 4, 4, numbers["MAX_PORTS"] // numbers["COUNTERS_CHUNK"]),
         "counters_chunk": (KIND_PERCPU_ARRAY, 4, size["port_counters"], numbers["COUNTERS_CHUNK"]),
         "tokens": (KIND_ARRAY, 4, size["port_tokens"], numbers["MAX_PORTS"]),
+        "asked": (KIND_ARRAY, 4, 8, numbers["MAX_PORTS"]),
+        "seen": (KIND_ARRAY, 4, 8, numbers["MAX_PORTS"]),
         "samples": (KIND_RINGBUF, 0, 0, numbers["SAMPLES_SIZE"]),
         "far_ifs": (KIND_HASH, 4, size["netdev"], numbers["MAX_FAR_NETDEVS"]),
         "hosts": (KIND_HASH, size["host_key"], size["host"], numbers["MAX_HOSTS"]),

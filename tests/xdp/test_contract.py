@@ -527,8 +527,8 @@ def guarded() -> Judge:
 
 
 def test_every_reason_that_a_frame_can_meet_is_met() -> None:
-    """`unknown-port`, `rate-limit`, `vlan-stacked` and `source-spoof` have tests of their own above."""
+    """`unknown-port`, `rate-limit`, `vlan-stacked`, `source-spoof` and `probe-answer` have tests of their own above."""
     from l3ctl.xdp.abi import abi
 
-    met = {row.reason for row in ROWS} | {"unknown-port", "rate-limit", "vlan-stacked", "source-spoof"}
+    met = {row.reason for row in ROWS} | {"unknown-port", "rate-limit", "vlan-stacked", "source-spoof", "probe-answer"}
     assert met == {reason.name for reason in abi().reasons}

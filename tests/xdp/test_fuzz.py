@@ -107,7 +107,10 @@ BROKEN = (
     broken("advertisements to all nodes that claim to be solicited", "reply.h", instead(": NA_FLAGS", ": NA_FLAGS | 64"), "ns-answer"),
     broken("ARP answers as long as the request", "reply.h", instead("MIN_FRAME 60", "MIN_FRAME 600"), "arp-answer"),
     broken(
-        "v4-mapped sources", "l3ctl.bpf.c", instead("!half[0] && (half[1] & 0xffffffff) == V4_MAPPED", "0"), "source-spoof", "nd-ip-spoof"
+        "v4-mapped addresses",
+        "l3ctl.bpf.c",
+        instead("!half[0] && (half[1] & 0xffffffff) == V4_MAPPED", "0"),
+        *("source-spoof", "nd-ip-spoof", "ns-target"),
     ),
     broken("the billed MAC of ordinary frames", "l3ctl.bpf.c", instead("!equal_lladdr(port->lladdr, data + 6)", "0"), "source-spoof"),
     broken(

@@ -54,7 +54,7 @@ def test_a_frame_of_every_kind_is_judged_as_the_contract_says() -> None:
     lines = told("--port", "web1", str(CAPTURES / "web1.pcap"))
     frames = [captured.frame for captured in read_capture(CAPTURES / "web1.pcap")]
     assert lines == [line(number, judge(frame, policy("web1"))) for number, frame in enumerate(frames, 1)]
-    not_of_this_port = {"unknown-port", "rate-limit", "source-spoof"}
+    not_of_this_port = {"unknown-port", "rate-limit", "source-spoof", "probe-answer"}
     assert {one["reason"] for one in lines} >= {reason.name for reason in abi().reasons} - not_of_this_port
 
 

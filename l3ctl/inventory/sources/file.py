@@ -27,7 +27,7 @@ from l3ctl.reading.toml_text import read_toml
 from l3ctl.reading.validation import Strict, validated
 
 COLUMNS = Columns(
-    words=frozenset({"name", "router", "interface", "trunk", "vlan", "guard", "mac", "link_local", "mode"}),
+    words=frozenset({"name", "router", "interface", "trunk", "vlan", "guard", "mac", "link_local", "mode", "liveness"}),
     lists=frozenset({"ipv6", "ipv4"}),
     flags=frozenset({"qinq", "source_guard", "announce"}),
     elsewhere=frozenset({"hosts", "bgp"}),
