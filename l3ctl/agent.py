@@ -20,12 +20,11 @@ from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, Failures
 from l3ctl.intake import Intake
 from l3ctl.kernel.tables import Kernel
-from l3ctl.liveness import Words
+from l3ctl.liveness import Hosts
 from l3ctl.lock import Lock
 from l3ctl.log import event
 from l3ctl.model import Announcement, Change
 from l3ctl.next_hops import NextHops
-from l3ctl.probing import Probing
 from l3ctl.reader.parent import Reader
 from l3ctl.router import Made, Router
 from l3ctl.signals import catch
@@ -65,7 +64,7 @@ class Agent:
         self._next_hops = NextHops(bgp, self._kernel, self._speaker)
         self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
         self._source_guard = site.source_guard()
-        self._words, self._probing = Words(self._router, config.words), Probing(self._router)
+        self._hosts = Hosts(self._router, config.words)
         self._intake = Intake(site, reader, self._selector)
         self._control = ControlServer(config.agent_socket, self._selector, self._answer)
 
@@ -110,12 +109,12 @@ class Agent:
     def _loop(self) -> None:
         next_tick = time.monotonic() + TICK
         while not self._stopping:
-            wake_at = min(next_tick, self._probing.next)
+            wake_at = min(next_tick, self._hosts.next)
             for ready, _ in self._selector.select(0.0 if self._waiting else max(0.0, wake_at - time.monotonic())):
                 key = self._selector.get_map().get(ready.fd)
                 if key is not None and key.fileobj is ready.fileobj:  # else a callback before closed it; its number may be another's now
                     key.data()
-            if time.monotonic() >= self._probing.next:
+            if time.monotonic() >= self._hosts.next:
                 self._probe()
             if ports := self._waiting.take():
                 self._account(ports, lambda: look_at(self._router, ports))
@@ -137,7 +136,7 @@ class Agent:
 
     def _probe(self) -> None:
         try:
-            changed = self._probing.run(time.monotonic())
+            changed = self._hosts.ask(time.monotonic())
         except L3ctlError as error:
             self._stumble(error)
             return
@@ -146,7 +145,6 @@ class Agent:
 
     def _come_and_gone(self, ports: Collection[str]) -> None:
         """Hosts have, whatever their links say: as if these had."""
-        self._router.away = self._words.away | self._probing.away
         self._silence.watch(ports)
         self._waiting.add(ports)
 
@@ -183,7 +181,7 @@ class Agent:
             if self._next_hops.are_concerned(batch.ifindexes):
                 self._failures.next_hops(self._next_hops.resolve())
             ports = self._router.concerned(batch.ifindexes, batch.links_changed)
-            self._probing.links_changed(ports)
+            self._hosts.links_changed(ports)
             self._silence.watch(ports)
             self._waiting.add(ports)
         except L3ctlError as error:
@@ -227,12 +225,10 @@ class Agent:
     def others(self, ports: Collection[str] | None = None) -> None:
         """The router has others of these ports, or other ports and settings: what is kept of them is looked through."""
         self._silence.replace()
-        self._words.replace()
         try:
-            self._probing.change(time.monotonic(), ports) if ports is not None else self._probing.replace(time.monotonic())
+            self._hosts.replace(time.monotonic(), ports)
         except L3ctlError as error:
             self._stumble(error)
-        self._router.away = self._words.away | self._probing.away
 
     def _put_right(self) -> Iterator[Made]:
         self._failures.next_hops(self._next_hops.resolve())
@@ -278,7 +274,7 @@ class Agent:
             case "drain" | "undrain" | "drained" as verb:
                 return self._drain(verb)
             case "port":
-                return self._told_of_port(str(asked.get("name")), up=asked.get("up") is True)
+                return self._told_of_port(asked.get("name"), asked.get("up"))
             case "stop":
                 self._stop()
                 return {}
@@ -289,9 +285,11 @@ class Agent:
             case other:
                 return {"error": f"no command {other!r}"}
 
-    def _told_of_port(self, name: str, *, up: bool) -> Answer:
+    def _told_of_port(self, name: object, up: object) -> Answer:
         """Somebody knows that a host has come or gone: as if its link had."""
-        if new := self._words.tell(name, up=up):
+        if not isinstance(name, str) or not isinstance(up, bool):
+            return {"error": "'port' wants a name, and up true or false"}
+        if new := self._hosts.tell(name, up=up):
             self._come_and_gone([name])
         return {"port": name, "up": up, "new": new, "reachable": self._router.is_up(name)}
 

@@ -9,7 +9,6 @@ An agent that begins takes for there whose routes stand, and for away whose do n
 
 import math
 import random
-import time
 import zlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
@@ -20,12 +19,11 @@ from l3ctl.log import event
 from l3ctl.model import Host, Settings
 from l3ctl.present import AT_ONCE
 from l3ctl.router import Router
+from l3ctl.xdp import clock
 
 _SLOTS = 100
 _PATIENCE = 250
 """milliseconds an answer may take; a later one shows at the next look"""
-_COARSE = 6
-"""CLOCK_MONOTONIC_COARSE of clock_gettime(2), which the filter reads too"""
 
 
 @dataclass(slots=True)
@@ -40,7 +38,7 @@ class _Slot:
     send_at: float = math.inf
     look_at: float = math.inf
     looked: int = 0
-    """when, by the coarse clock"""
+    """when, by the clock that the filter reads"""
 
 
 class Probing:
@@ -135,7 +133,7 @@ class Probing:
             slot.asked = {name: links[ports[name].guard].ifindex for name, frames in questions.items() if frames}
             slot.batch = Batch([frame for frames in questions.values() for frame in frames])
         assert self._router.filter is not None
-        coarse = time.clock_gettime_ns(_COARSE)
+        coarse = clock.now()
         if not slot.looked:
             slot.looked = coarse
         self._router.filter.ask(slot.asked, coarse + self._router.settings.probe_interval * 1_000_000)
@@ -153,7 +151,7 @@ class Probing:
     def _look(self, slot: _Slot) -> set[str]:
         """Who of a slot has been there since it was looked at last."""
         assert self._router.filter is not None
-        since, slot.looked = slot.looked, time.clock_gettime_ns(_COARSE)
+        since, slot.looked = slot.looked, clock.now()
         limit = self._router.settings.probe_misses
         changed = set()
         for name, ifindex in slot.asked.items():

@@ -188,12 +188,13 @@ rm -rf "$root"/root/.cache "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/*.b
 inside dpkg-query -W -f '${Package} ${Version}\n' > "$made/packages.txt"
 
 tell "boot loader"
+# norandmaps: where every process has its code at the same addresses, an emulator need not translate it anew for each.
 put /extlinux.conf <<-'CONF'
 	DEFAULT debian
 	LABEL debian
 	KERNEL /vmlinuz
 	INITRD /initrd.img
-	APPEND root=/dev/vda rw fsck.mode=skip net.ifnames=0 console=tty0 console=ttyS0 mitigations=off cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on tsc=nowatchdog quiet
+	APPEND root=/dev/vda rw fsck.mode=skip net.ifnames=0 console=tty0 console=ttyS0 mitigations=off norandmaps cryptomgr.notests audit=0 apparmor=0 random.trust_cpu=on tsc=nowatchdog quiet
 CONF
 extlinux --install "$root" > /dev/null 2>&1 || fail "extlinux could not be installed" "extlinux --install says why"
 umount "$root"

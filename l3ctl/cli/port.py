@@ -11,43 +11,22 @@ from l3ctl.errors import AgentUnreachable
 from l3ctl.site import load_configuration
 
 _POLL = 0.1
-_with_patience = click.option(
-    "--timeout", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Seconds to wait for an agent that is being restarted."
-)
 
 
-@click.group("port")
-def command() -> None:
-    """Say that the host of a port with `liveness: external` has come or gone; for hooks of hypervisors and switches.
+@click.command("port")
+@click.argument("word", metavar="up|down", type=click.Choice(["up", "down"]))
+@click.argument("name")
+@with_config
+@click.option("--timeout", type=click.FloatRange(min=0), default=10.0, show_default=True, help="Seconds to wait for a restarting agent.")
+@with_json
+def command(word: str, name: str, config_path: Path, timeout: float, as_json_text: bool) -> None:
+    """Say that the host of port NAME, which has `liveness: external`, has come or gone; for hooks of hypervisors and switches.
 
     The word is taken as a change of its link would be: what depends on it is withdrawn or announced at once. It holds until the next one or
     a boot, also over restarts of the agent.
     """
-
-
-@command.command("up")
-@click.argument("name")
-@with_config
-@_with_patience
-@with_json
-def up(name: str, config_path: Path, timeout: float, as_json_text: bool) -> None:
-    """The host of port NAME is there: announce it, as far as its link is up."""
-    _tell(config_path, name, timeout, as_json_text, up=True)
-
-
-@command.command("down")
-@click.argument("name")
-@with_config
-@_with_patience
-@with_json
-def down(name: str, config_path: Path, timeout: float, as_json_text: bool) -> None:
-    """The host of port NAME is away: withdraw what was announced of it."""
-    _tell(config_path, name, timeout, as_json_text, up=False)
-
-
-def _tell(config_path: Path, name: str, timeout: float, as_json_text: bool, *, up: bool) -> None:
     config = load_configuration(config_path)
-    until = time.monotonic() + timeout
+    up, until = word == "up", time.monotonic() + timeout
     while True:
         try:
             told = ask(config.agent_socket, {"command": "port", "name": name, "up": up})

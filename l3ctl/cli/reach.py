@@ -11,10 +11,10 @@ from l3ctl.configuration import Configuration
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
 from l3ctl.kernel.tables import Kernel
-from l3ctl.liveness import Words
 from l3ctl.present import ORPHAN
 from l3ctl.router import Router
 from l3ctl.site import Site
+from l3ctl.words import Words
 from l3ctl.xdp.filter import Filter
 
 READING = 90.0

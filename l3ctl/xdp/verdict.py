@@ -1,20 +1,18 @@
 """What the filter says to frames of a capture: the real program, on maps of its own, beside whatever runs on this machine."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from l3ctl.errors import FilterFailed
 from l3ctl.model import PortPolicy
+from l3ctl.xdp import clock
 from l3ctl.xdp.capture import Captured
 from l3ctl.xdp.program import load_private
 from l3ctl.xdp.tables import Tables
 
 _LOOPBACK = 1
 """where BPF_PROG_TEST_RUN lets frames come in: ifindex 1 is the loopback of every network namespace"""
-_COARSE_CLOCK = 6
-"""CLOCK_MONOTONIC_COARSE, which the program reads: it moves with the kernel's tick"""
 _FOR_EVER = 2**64 - 1
 _VERDICTS = {1: "drop", 2: "pass", 3: "answer"}
 _ETHERNET_HEADER = 14
@@ -76,14 +74,14 @@ class Judge:
         """
         key = self._index.to_bytes(4, "little")
         while True:
-            now = time.clock_gettime_ns(_COARSE_CLOCK)
+            now = clock.now()
             self._budgets.update(key, (now + self._ahead).to_bytes(8, "little"))
             try:
                 action, out = self.program.test_run(frame)
             except OSError as error:
                 raise FilterFailed(f"the kernel does not run a frame of {len(frame)} bytes: {error.strerror}") from error
             arrival = int.from_bytes(self._budgets.lookup(key) or bytes(8), "little")
-            if time.clock_gettime_ns(_COARSE_CLOCK) == now:
+            if clock.now() == now:
                 self._ahead = arrival - now
                 return action, out
             self._before = self._counted()

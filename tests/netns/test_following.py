@@ -2,24 +2,19 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.lab.programs import PROGRAM
+from tests.netns.sole_agent import WHOLE, SoleAgent
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
-WHOLE = 60.0
-"""seconds after which something has gone wrong"""
 A, B, C = "2001:db8:a::/64", "2001:db8:b::/64", "2001:db8:c::/64"
 
 
@@ -27,20 +22,13 @@ def record(number: int, *prefixes: str, **keys: object) -> dict[str, object]:
     return {"name": f"p{number}", "interface": f"p{number}", "mac": f"52:54:00:00:00:0{number}", "ipv6": list(prefixes), **keys}
 
 
-class Site:
+class Site(SoleAgent):
     """A router with three ports, an agent, and a file that it follows."""
 
     def __init__(self, router: Namespace, folder: Path) -> None:
-        self.router, self.folder = router, folder
-        self.run_dir = Path(f"/run/l3ctl/{router.name}")
-        self.config, self.inventory = folder / "l3ctl.yaml", folder / "inventory.json"
-        self.config.write_text(f"router: r1\ninventory: {{file: inventory.json, max_shrink: 50}}\nrun_dir: {self.run_dir}\n")
-        bpffs = self.run_dir / "bpf"
-        bpffs.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
+        super().__init__(router, folder, "{file: inventory.json, max_shrink: 50}")
         for number in (1, 2, 3):
             router.ip(f"link add p{number} type veth peer name q{number}", f"link set p{number} up", f"link set q{number} up")
-        self.agent: subprocess.Popen[bytes] | None = None
 
     def save(self, *records: object) -> None:
         """As an editor does it."""
@@ -49,15 +37,8 @@ class Site:
         beside.replace(self.inventory)
 
     def start(self) -> None:
-        self.agent = self.router.start([str(PROGRAM), "agent", "--config", str(self.config)], self.folder / "agent.log")
+        super().start()
         self.wait(lambda: self.l3ctl("status", "--json", ok=(0, 1)) != "" and self.status()["agent"] is not None)
-
-    def l3ctl(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
-        return self.router.run(str(PROGRAM), *arguments, "--config", str(self.config), ok=ok)
-
-    def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.l3ctl("status", "--json", ok=(0, 1)))
-        return told
 
     def routes(self) -> dict[str, str]:
         shown = json.loads(self.router.run("ip", "-6", "-j", "route", "show", "proto", "201"))
@@ -66,7 +47,7 @@ class Site:
     def wait(self, reached: Callable[[], bool]) -> None:
         until = time.monotonic() + WHOLE
         while not reached():
-            assert time.monotonic() < until, (self.routes(), self.status(), (self.folder / "agent.log").read_text())
+            assert time.monotonic() < until, (self.routes(), self.status(), self.log())
             time.sleep(0.05)
 
     def wait_for(self, **routes: str) -> None:
@@ -81,13 +62,6 @@ class Site:
         assert self.agent is not None
         (pid,) = Path(f"/proc/{self.agent.pid}/task/{self.agent.pid}/children").read_text().split()
         return int(pid)
-
-    def end(self) -> None:
-        if self.agent is not None:
-            self.agent.kill()
-            self.agent.wait()
-        subprocess.run(["umount", "-l", self.run_dir / "bpf"], capture_output=True)
-        shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 @pytest.fixture

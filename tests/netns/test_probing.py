@@ -1,28 +1,23 @@
 """Hosts behind a switch, whose going no link tells: the agent asks, the filter hears, the kernel's neighbour tables learn nothing."""
 
 import json
-import shutil
 import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from l3ctl.lab.frames import ethernet, icmpv6, ip6, ipv6
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.lab.programs import PROGRAM
 from l3ctl.lladdr import parse_lladdr
 from l3ctl.xdp.libbpf import XDP_FLAGS_SKB_MODE, Link
 from l3ctl.xdp.program import load_private
+from tests.netns.sole_agent import WHOLE, SoleAgent
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
-WHOLE = 60.0
-"""seconds after which something has gone wrong"""
 INTERVAL, MISSES = 200, 3
 PREFIX = {1: "2001:db8:a::/64", 2: "2001:db8:b::/64", 3: "203.0.113.33/32"}
 ALL = set(PREFIX.values())
@@ -32,27 +27,19 @@ def mac(number: int) -> str:
     return f"52:54:00:00:00:0{number}"
 
 
-class Site:
+class Site(SoleAgent):
     """Three ports, each with a switch and a host behind it; the third host has nothing but IPv4."""
 
     def __init__(self, make: Callable[[], Namespace], folder: Path) -> None:
-        self.router, self.switch, self.hosts = make(), make(), make()
-        self.folder, self.run_dir = folder, Path(f"/run/l3ctl/{self.router.name}")
-        self.config = folder / "l3ctl.yaml"
-        self.config.write_text(
-            f"router: r1\ninventory: {{file: inventory.json}}\nrun_dir: {self.run_dir}\ngateway: {{ipv4: [203.0.113.1]}}\n"
-            f"liveness: probe\nprobe: {{interval: {INTERVAL}, misses: {MISSES}}}\n"
-        )
-        bpffs = self.run_dir / "bpf"
-        bpffs.mkdir(parents=True)
-        subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
+        probe = f"liveness: probe\nprobe: {{interval: {INTERVAL}, misses: {MISSES}}}\n"
+        super().__init__(make(), folder, "{file: inventory.json}", f"gateway: {{ipv4: [203.0.113.1]}}\n{probe}")
+        self.switch, self.hosts = make(), make()
         records: list[dict[str, object]] = []
         for number in PREFIX:
             self._cable(number)
             billed = {"ipv4": ["203.0.113.33"]} if number == 3 else {"ipv6": [PREFIX[number]]}
             records.append({"name": f"p{number}", "interface": f"p{number}", "mac": mac(number), **billed})
-        (folder / "inventory.json").write_text(json.dumps({"ports": records}))
-        self.agent: subprocess.Popen[bytes] | None = None
+        self.inventory.write_text(json.dumps({"ports": records}))
 
     def _cable(self, number: int) -> None:
         name = f"p{number}"
@@ -67,20 +54,8 @@ class Site:
         if number == 3:
             self.hosts.ip("link set p3 addrgenmode none", "addr add 203.0.113.33/24 dev p3")
 
-    def start(self) -> None:
-        self.agent = self.router.start([str(PROGRAM), "agent", "--config", str(self.config)], self.folder / "agent.log")
-
-    def l3ctl(self, *arguments: str, ok: tuple[int, ...] = (0,)) -> str:
-        return self.router.run(str(PROGRAM), *arguments, "--config", str(self.config), ok=ok)
-
-    def status(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads(self.l3ctl("status", "--json", ok=(0, 1)))
-        return told
-
     def counted(self, number: int) -> dict[str, int]:
-        (port,) = [port for port in self.status()["ports"] if port["name"] == f"p{number}"]
-        counters: dict[str, int] = port["counters"]
-        return counters
+        return dict(self.port(f"p{number}")["counters"])
 
     def routed(self) -> set[str]:
         shown = [*json.loads(self.router.run("ip", "-6", "-j", "route", "show", "proto", "201"))]
@@ -91,7 +66,7 @@ class Site:
         """Seconds until just these are routed."""
         began = time.monotonic()
         while self.routed() != prefixes:
-            assert time.monotonic() < began + WHOLE, (self.routed(), (self.folder / "agent.log").read_text())
+            assert time.monotonic() < began + WHOLE, (self.routed(), self.log())
             time.sleep(0.01)
         return time.monotonic() - began
 
@@ -100,13 +75,6 @@ class Site:
 
     def plug(self, number: int) -> None:
         self.switch.ip(f"link set h{number} up")
-
-    def end(self) -> None:
-        if self.agent is not None:
-            self.agent.kill()
-            self.agent.wait()
-        subprocess.run(["umount", "-l", self.run_dir / "bpf"], capture_output=True)
-        shutil.rmtree(self.run_dir, ignore_errors=True)
 
 
 @pytest.fixture
@@ -129,11 +97,11 @@ def test_a_host_that_is_unplugged_behind_a_switch_is_away_and_comes_back(site: S
     for number in PREFIX:
         site.unplug(number)
         site.wait_for(ALL - {PREFIX[number]})
-        (port,) = [port for port in site.status()["ports"] if port["name"] == f"p{number}"]
+        port = site.port(f"p{number}")
         assert (port["link"], port["away"], port["unannounced"], port["in_sync"]) == ("up", True, "away", True)
         site.plug(number)
         site.wait_for(ALL)
-    log = (site.folder / "agent.log").read_text()
+    log = site.log()
     assert 'down port=p1 reason="3 probes without an answer"' in log
     assert 'up port=p3 reason="it answers"' in log
 
@@ -243,7 +211,7 @@ def test_a_filter_that_is_not_there_is_no_silence(site: Site) -> None:
     try:
         until = time.monotonic() + INTERVAL / 1000 * (MISSES + 5)
         while time.monotonic() < until:
-            assert site.routed() == ALL, (site.folder / "agent.log").read_text()
+            assert site.routed() == ALL, site.log()
         assert "another XDP program" in site.l3ctl("status", ok=(1,))
     finally:
         other.detach()

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from l3ctl.errors import AgentRefused, MissingRequirement
-from l3ctl.liveness import Words
 from l3ctl.model import Liveness, Port
+from l3ctl.words import Words
 from tests.unit.test_desired import PORT, SETTINGS
 
 EXTERNAL = replace(PORT, liveness=Liveness.EXTERNAL)
