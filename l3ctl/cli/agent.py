@@ -1,5 +1,6 @@
 """`l3ctl agent`."""
 
+import signal
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from l3ctl.agent import Agent
 from l3ctl.cli.options import with_config, with_take_over
 from l3ctl.reader.parent import Reader
 from l3ctl.release import release
+from l3ctl.signals import hold
 from l3ctl.site import load_configuration
 
 
@@ -29,6 +31,7 @@ def command(config_path: Path, take_over: bool, releases: bool) -> int:
             click.echo(f"l3ctl: {line}", err=True)
         return 1 if left else 0
     log.configure()
+    hold(signal.SIGHUP)  # whoever has it reload may not know that it has just been started
     reader = Reader(config_path)
     reader.open()
     try:

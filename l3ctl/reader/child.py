@@ -16,6 +16,7 @@ from l3ctl.errors import L3ctlError
 from l3ctl.followed import FollowedSite
 from l3ctl.reader.messages import HEADER, Ask, Told, Verdict, send
 from l3ctl.report import Report
+from l3ctl.signals import let_go
 
 _PR_SET_PDEATHSIG = 1
 _LONGEST_REST = 5.0
@@ -28,6 +29,7 @@ def live(path: Path, channel: socket.socket) -> NoReturn:
         signal.set_wakeup_fd(-1)
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(signum, signal.SIG_IGN)  # a Ctrl-C goes to the whole group, and only the parent may say what it ends
+        let_go(signal.SIGHUP)  # what the parent holds, a program that a source runs would inherit
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         os.closerange(3, channel.fileno())
         os.closerange(channel.fileno() + 1, os.sysconf("SC_OPEN_MAX"))

@@ -103,6 +103,22 @@ def test_where_the_inventory_is_strict_one_bad_record_holds_up_all_and_its_neigh
     site.wait_for(p1=B, p2=A, p3=C)
 
 
+def test_an_agent_that_is_told_to_reload_while_it_starts_does(site: Site) -> None:
+    assert site.agent is not None
+    site.agent.kill()
+    site.agent.wait()
+    site.save(record(1, B), record(2, A), record(3, C))
+    SoleAgent.start(site)
+    children = Path(f"/proc/{site.agent.pid}/task/{site.agent.pid}/children")
+    site.wait(lambda: children.read_text() != "")
+    until = time.monotonic() + 1.0
+    while time.monotonic() < until:
+        assert site.agent.poll() is None, site.log()
+        site.agent.send_signal(signal.SIGHUP)
+        time.sleep(0.002)
+    site.wait_for(p1=B, p2=A, p3=C)
+
+
 def test_a_plan_says_why_of_every_port(site: Site) -> None:
     site.config.write_text(site.config.read_text().replace("max_shrink: 50", "max_shrink: 50, watch: false"))
     site.l3ctl("apply")
