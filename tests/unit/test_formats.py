@@ -172,7 +172,10 @@ def test_csv_cells_are_text(text: str, rows: Any) -> None:
     assert repr(found) == repr({"ports": rows})
 
 
-KNOWN = "known columns: announce, guard, interface, ipv4, ipv6, link_local, mac, mode, name, qinq, router, source_guard, trunk, vlan"
+KNOWN = (
+    "known columns: announce, guard, interface, ipv4, ipv6, link_local, liveness, mac, mode, name, qinq, router, source_guard, "
+    "trunk, vlan"
+)
 
 
 @pytest.mark.parametrize(
