@@ -173,8 +173,7 @@ def test_csv_cells_are_text(text: str, rows: Any) -> None:
 
 
 KNOWN = (
-    "known columns: announce, guard, interface, ipv4, ipv6, link_local, liveness, mac, mode, name, qinq, router, source_guard, "
-    "trunk, vlan"
+    "known columns: announce, guard, interface, ipv4, ipv6, link_local, liveness, mac, mode, name, qinq, router, source_guard, trunk, vlan"
 )
 
 
