@@ -13,18 +13,7 @@ from l3ctl.diff import diff_all, goes, in_order, lacks_ground, stage
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, reason_of
 from l3ctl.kernel.tables import Kernel
-from l3ctl.model import (
-    Announcement,
-    Change,
-    LinkFacts,
-    Neighbour,
-    Port,
-    PortPolicy,
-    PortState,
-    Route,
-    Settings,
-    Verb,
-)
+from l3ctl.model import Announcement, Change, LinkFacts, Neighbour, Port, PortPolicy, PortState, Route, Settings, Verb
 from l3ctl.netdevs import Netdevs
 from l3ctl.present import AT_ONCE, ORPHAN, Present
 from l3ctl.xdp.filter import Filter
@@ -281,6 +270,11 @@ class Router:
         Where everything reads as it did when nothing was left to do, nothing is now. Every so often it is worked out all the same, which
         also looks for what nobody knows of in the filter, and renews `foreign`.
         """
+        yield from self._put_right()
+        if self.filter is not None:
+            self.filter.settle((port.guard for port in self.ports.values()), self.links)
+
+    def _put_right(self) -> Iterator[Made]:
         self.links = self.kernel.links()
         seen = self.kernel.look()
         guarded = self.filter.digest(self._highest()) if self.filter is not None else b""

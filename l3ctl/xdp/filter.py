@@ -4,18 +4,17 @@ Owns the pins under its directory. A policy counts as present only while its net
 """
 
 import errno
-import os
-import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from l3ctl.errors import FilterFailed, StandsInTheWay
 from l3ctl.model import UPPER_KINDS, Change, LinkFacts, PortPolicy, Verb, XdpMode
 from l3ctl.xdp.abi import abi
-from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Link, Program, program_on
+from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Program, program_on
+from l3ctl.xdp.links import Links, pinned, release
 from l3ctl.xdp.offload import show_vlan_tags
-from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, translate
+from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, pin_program, translate
 from l3ctl.xdp.samples import Sample, Samples
 from l3ctl.xdp.tables import Tables
 
@@ -23,9 +22,6 @@ _NO_NATIVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE)
 """what drivers answer that have no native XDP, or not with these queues or this MTU"""
 NOBODY = "-"
 """in the place of a port's name"""
-_LINK = "link-"
-_RELEASE = 1.0
-"""seconds the kernel may take to let go of a link that has lost its pin; it takes milliseconds"""
 
 
 @contextmanager
@@ -43,24 +39,23 @@ class Filter:
         self._bpffs = bpffs
         self._directory = bpffs / "l3ctl"
         self._xdp_mode = xdp_mode
-        self._held: set[int] = set()
-        """the ifindexes where the program was seen last (`take_note`) or put since; those that we took it off are gone"""
+        self._settled = True
 
     def open(self, source_guard: bool) -> bool:
         """Adopt the pinned filter or load a new one; whether a program was loaded.
 
         Links of an older program get the new one. Links that guard no port any more, or whose netdev is gone, are what a process left that
-        was killed between two steps; they go.
+        was killed between two steps; they go. Where the pinned maps are of another layout, that waits for `settle`: until then links run
+        the program that they ran, with the records that it had.
         """
         mount_bpffs(self._bpffs)
         with _naming(f"cannot pin a filter in {self._bpffs}"):
             self._directory.mkdir(mode=0o700, exist_ok=True)
         loaded, changed = open_or_load(self._directory, source_guard)
         self._use(loaded)
-        with _naming("cannot put the new filter in the old one's place"):
-            for ifindex in self._pinned():
-                if not self._tables.guards(ifindex) or not self._renew(ifindex):
-                    self._release(ifindex)
+        self._program, self._source_guard, self._settled = loaded.program, source_guard, loaded.pinned
+        if self._settled:
+            self._renew_all()
         return changed
 
     def look(self) -> bool:
@@ -72,54 +67,46 @@ class Filter:
         return True
 
     def _use(self, loaded: Loaded) -> None:
-        self._program = loaded.program
-        self._program_id = loaded.program.id()
+        self._links = Links(self._directory, loaded.program)
         self._tables = Tables(loaded.maps)
         if not loaded.fresh:
             with _naming("cannot read the filter's maps"):
                 self._tables.read()
 
-    def _pin(self, ifindex: int) -> Path:
-        return self._directory / f"{_LINK}{ifindex}"
+    def settle(self, billed: Iterable[str], links: Mapping[str, LinkFacts]) -> None:
+        """Every port has its records by now, or cannot have them: links of a program with maps of another layout get ours, one by one.
 
-    def _pinned(self) -> list[int]:
-        """The ifindexes that links are pinned for."""
-        numbers = (name.removeprefix(_LINK) for name in os.listdir(self._directory) if name.startswith(_LINK))  # noqa: PTH208  names alone
-        return [int(number) for number in numbers if number.isdecimal()]
+        `billed`: the netdevs that ports are guarded on. Those of them that have no records keep the filter that they have.
+        """
+        if not self._settled:
+            self._renew_all({links[name].ifindex for name in billed if name in links})
+            pin_program(self._directory, self._program, self._source_guard)
+            self._settled = True
 
-    def _facts(self, ifindex: int) -> tuple[int, int]:
-        """(program id, ifindex) of a pinned link; zeroes where there is none. One at a time: there may be more than we may have open."""
-        try:
-            with closing(Link.open(self._pin(ifindex))) as link:
-                return link.facts()
-        except FileNotFoundError:
-            return 0, 0
-
-    def _renew(self, ifindex: int) -> bool:
-        """Make a pinned link run our program; False where it is not attached to its netdev any more."""
-        program, attached_to = self._facts(ifindex)
-        if attached_to == ifindex and program != self._program_id:
-            with closing(Link.open(self._pin(ifindex))) as link:
-                link.update(self._program)
-        return attached_to == ifindex
+    def _renew_all(self, billed: Collection[int] = ()) -> None:
+        with _naming("cannot put the new filter in the old one's place"):
+            for ifindex in self._links.pinned():
+                guards = self._tables.guards(ifindex)
+                if not (self._links.renew(ifindex) if guards else ifindex in billed):
+                    self._links.release(ifindex)
 
     def attached(self) -> set[int]:
         """The ifindexes whose frames go through our program."""
         with _naming("cannot read the filter's links"):
-            return {ifindex for ifindex in self._pinned() if self._facts(ifindex) == (self._program_id, ifindex)}
+            return self._links.all()
 
     def is_on(self, ifindex: int) -> bool:
         """Whether a netdev's frames go through our program, now."""
         with _naming("cannot read the filter's links"):
-            return self._facts(ifindex) == (self._program_id, ifindex)
+            return self._links.is_on(ifindex)
 
     def lost(self, at_most: int) -> bool:
         """Whether the program is not where it was last seen or put. Not told of more netdevs than `at_most`, since each is asked."""
-        return len(self._held) <= at_most and self.attached() != self._held
+        return self._links.lost(at_most)
 
     def take_note(self) -> None:
         """Where the program is now is where it was seen."""
-        self._held = self.attached()
+        self._links.take_note()
 
     def read(self, links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """Every port's policy, as the maps hold it and a program carries it out. `links` gives netdevs their names."""
@@ -147,7 +134,7 @@ class Filter:
         """The same of a few ports, from the last `read` and what was applied since; attachment and pointers are looked up."""
         with _naming("cannot read the filter's maps"):
             asked = {port: self._tables.ifindex(port) for port in ports}
-            attached = {ifindex for ifindex in set(asked.values()) if ifindex and self._facts(ifindex) == (self._program_id, ifindex)}
+            attached = {ifindex for ifindex in set(asked.values()) if ifindex and self._links.is_on(ifindex)}
             netdevs = {facts.ifindex: facts.name for facts in links.values() if facts.ifindex in attached}
             found = {port: self._tables.policy(port, netdevs) for port in asked}
         return {port: policy for port, policy in found.items() if policy is not None}
@@ -207,17 +194,7 @@ class Filter:
 
     def _detach(self, ifindexes: Iterable[int]) -> None:
         for ifindex in ifindexes:
-            self._release(ifindex)
-
-    def _release(self, ifindex: int) -> bool:
-        """Take the filter off a netdev, and its pin away; whether it was on it."""
-        self._held.discard(ifindex)
-        with suppress(FileNotFoundError), closing(Link.open(self._pin(ifindex))) as link:
-            attached = link.facts()[1] == ifindex
-            link.detach()
-            self._pin(ifindex).unlink(missing_ok=True)
-            return attached
-        return False
+            self._links.release(ifindex)
 
     def _put(self, policy: PortPolicy, facts: LinkFacts | None) -> list[tuple[Change, FilterFailed]]:
         if facts is None:
@@ -234,7 +211,7 @@ class Filter:
         self._detach(self._tables.put(policy, facts.ifindex))
         gave_way = self._give_way(facts) if facts.may_hide_tags and policy.vlan_id is not None else []
         self._attach(facts)
-        native = facts.kind not in UPPER_KINDS or program_on(facts.ifindex, XDP_FLAGS_DRV_MODE) == self._program_id
+        native = facts.kind not in UPPER_KINDS or program_on(facts.ifindex, XDP_FLAGS_DRV_MODE) != 0
         if policy.vlan_id is not None and not native:
             self._detach(self._tables.remove(policy.port))
             what = f"port {policy.port}: generic XDP sees no VLAN tags on {facts.name}, a {facts.kind}"
@@ -255,15 +232,15 @@ class Filter:
         return [(Change(port, Verb.ADD, policy), self._mixed(policy, facts))]
 
     def _attach(self, facts: LinkFacts) -> None:
-        if self._renew(facts.ifindex):
-            self._held.add(facts.ifindex)
+        if not self._settled and self._links.is_older(facts.ifindex):
+            return  # other ports of this netdev may not have their records yet: it goes on with what it runs
+        if self._links.renew(facts.ifindex):
             return
-        self._release(facts.ifindex)  # of a netdev that is gone and whose number came back
-        self._await_release(facts.ifindex)
+        self._links.release(facts.ifindex)  # of a netdev that is gone and whose number came back
+        self._links.await_release(facts.ifindex)
         for flags in self._attach_flags(facts):
             try:
-                Link.attach(self._program, facts.ifindex, flags).pin(self._pin(facts.ifindex))
-                self._held.add(facts.ifindex)
+                self._links.attach(facts.ifindex, flags)
                 return
             except OSError as error:
                 if error.errno in (errno.EBUSY, errno.EEXIST):
@@ -288,12 +265,6 @@ class Filter:
             who = f"id {number}"
         return StandsInTheWay(f"another XDP program is attached to {facts.name}: {who}", "detach it first")
 
-    def _await_release(self, ifindex: int) -> None:
-        """Our own program without a pin: the kernel is about to take off a link whose pin someone removed."""
-        until = time.monotonic() + _RELEASE
-        while program_on(ifindex) == self._program_id and time.monotonic() < until:
-            time.sleep(0.005)
-
     def _attach_flags(self, facts: LinkFacts) -> tuple[int, ...]:
         if self._xdp_mode is XdpMode.GENERIC or (self._xdp_mode is XdpMode.AUTO and facts.kind == "veth"):
             return (XDP_FLAGS_SKB_MODE,)
@@ -304,7 +275,7 @@ class Filter:
         with _naming(f"cannot take the filter in {self._bpffs} away"):
             if not self._directory.is_dir():
                 return 0
-            guarded = sum(self._release(ifindex) for ifindex in self._pinned())
+            guarded = sum(release(self._directory, ifindex) for ifindex in pinned(self._directory))
             # The program first: what is left by who is killed meanwhile is no filter to anyone.
             for pin in sorted(self._directory.iterdir(), key=lambda pin: pin.name != "program"):
                 pin.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ from l3ctl.xdp.abi import abi, source_id
 from l3ctl.xdp.cache import bytecode, distrust
 from l3ctl.xdp.counters import new_chunk
 from l3ctl.xdp.libbpf import BPF_MAP_TYPE_ARRAY_OF_MAPS, Map, Program
+from l3ctl.xdp.links import pinned
 from l3ctl.xdp.loader import PROGRAM, Bytecode, MapSpec
 
 _BPF_FS_MAGIC = 0xCAFE4A11
@@ -50,6 +51,8 @@ class Loaded:
     maps: dict[str, Map]
     fresh: bool = False
     """the maps have just been made, and are empty"""
+    pinned: bool = True
+    """the program is; else links still run one that works on maps of another layout"""
 
 
 def mount_bpffs(directory: Path) -> None:
@@ -91,7 +94,7 @@ def _mount_is_private() -> bool:
 
 
 _KERNEL = "the kernel log and `bpftool prog` may say more; the filter needs Linux 5.18 or newer"
-_DETACH = "in a maintenance window run `l3ctl xdp detach`, then start the agent"
+_BEGIN_ANEW = "start the agent: it puts its own filter in that one's place, netdev for netdev"
 
 
 def translate(error: OSError, what: str, mend: str = _KERNEL) -> FilterFailed | MissingRequirement:
@@ -146,59 +149,75 @@ def is_pinned(directory: Path) -> bool:
 
 def open_pinned(directory: Path) -> Loaded:
     """Open what is pinned, to look at or to change; never loads. Refuses maps of another layout."""
-    maps, _ = _open_maps(directory)
+    found = _open_maps(directory)
+    if found is None:
+        raise FilterFailed(f"the filter pinned in {directory} is not whole, or has maps of another layout", _BEGIN_ANEW)
     try:
-        return Loaded(Program.open(directory / "program"), maps)
+        return Loaded(Program.open(directory / "program"), found[0])
     except OSError as error:
-        raise translate(error, f"cannot open the filter pinned in {directory}", _DETACH) from error
+        raise translate(error, f"cannot open the filter pinned in {directory}", _BEGIN_ANEW) from error
 
 
-def _open_maps(directory: Path) -> tuple[dict[str, Map], bytes]:
-    """The pinned maps, and the name of the sources that the pinned program came from."""
+def _open_maps(directory: Path) -> tuple[dict[str, Map], bytes] | None:
+    """The pinned maps, and the name of the sources that the pinned program came from: zeroes where none is.
+
+    None where not all are there, or where they are of another layout.
+    """
     try:
         told = Map.open(directory / "layout").lookup(_KEY0) or b""
         if told[:16] != abi().layout_id:
-            raise FilterFailed(
-                f"the filter pinned in {directory} has maps of another layout and cannot be adopted by this version", _DETACH
-            )
+            return None
         return {name: Map.open(directory / f"map-{name}") for name in MAPS}, told[16:]
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        raise translate(error, f"cannot open the maps pinned in {directory}", _DETACH) from error
+        raise translate(error, f"cannot open the maps pinned in {directory}") from error
 
 
 def open_or_load(directory: Path, source_guard: bool) -> tuple[Loaded, bool]:
     """The pinned filter, adopted as it is, or a new one, pinned; and whether its program is another than before.
 
-    A program from other sources replaces the pinned one; the maps, with records and counters, stay.
+    A program from other sources replaces the pinned one; the maps, with records and counters, stay. Where the maps are of another layout,
+    new ones take their names. While links still run the program that works on the old ones, the new program is not pinned: who comes
+    next then, because we were killed, goes on from there, and so does `pin_program`.
     """
-    wanted = source_id(source_guard)
-    maps: dict[str, Map] | None = None
-    if (directory / "layout").exists() or is_pinned(directory):
-        maps, source = _open_maps(directory)
-        if source == wanted and is_pinned(directory):
-            return open_pinned(directory), False
+    wanted, found = source_id(source_guard), _open_maps(directory)
+    if found is not None and found[1] == wanted and is_pinned(directory):
+        return open_pinned(directory), False
     code = bytecode(source_guard)
-    if fresh := maps is None:
-        maps = _pin_maps(directory, code)
+    links = bool(pinned(directory))
+    if found is None and links:
+        event("replace", what="filter", reason="the pinned one is not whole, or has maps of another layout; its counters begin anew")
+    maps, source = found or (_pin_maps(directory, code), bytes(16))
     try:
         program = load_program(code, maps)
     except FilterFailed:
         program = load_program(distrust(source_guard), maps)
+    if settled := not links or any(source):
+        pin_program(directory, program, source_guard)
+    return Loaded(program, maps, found is None, settled), True
+
+
+def pin_program(directory: Path, program: Program, source_guard: bool) -> None:
+    """Give the program its name, in the place of one there: at no moment is there none."""
+    fresh = directory / "program-new"
     try:
-        _replace_pin(program, directory / "program")
+        fresh.unlink(missing_ok=True)
+        program.pin(fresh)
+        fresh.replace(directory / "program")
         with closing(Map.open(directory / "layout")) as layout:
-            layout.update(_KEY0, abi().layout_id + wanted)
+            layout.update(_KEY0, abi().layout_id + source_id(source_guard))
     except OSError as error:
         raise translate(error, f"cannot pin the filter in {directory}") from error
-    return Loaded(program, maps, fresh), True
 
 
 def _pin_maps(directory: Path, code: Bytecode) -> dict[str, Map]:
     """Make empty maps and pin them; `layout` is pinned last, and says that all are there."""
     maps = create_maps(code)
     try:
-        for leftover in directory.glob("map-*"):  # of a load that did not come to its end
-            leftover.unlink()
+        # Of a load that did not come to its end, or of another layout: the program first, as it has the others in use, `layout` next.
+        for leftover in (directory / "program", directory / "layout", *directory.glob("map-*")):
+            leftover.unlink(missing_ok=True)
         for name, one in maps.items():
             one.pin(directory / f"map-{name}")
         layout = Map.create("l3ctl_layout", _ARRAY, 4, 32, 1)
@@ -207,11 +226,3 @@ def _pin_maps(directory: Path, code: Bytecode) -> dict[str, Map]:
     except OSError as error:
         raise translate(error, f"cannot pin the filter's maps in {directory}") from error
     return maps
-
-
-def _replace_pin(program: Program, path: Path) -> None:
-    """Rename over the old name: at no moment is there none."""
-    fresh = path.with_name("program-new")
-    fresh.unlink(missing_ok=True)
-    program.pin(fresh)
-    fresh.replace(path)

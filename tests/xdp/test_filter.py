@@ -366,26 +366,74 @@ def test_a_netdev_that_does_not_exist_is_refused(router: Router, filter_: Filter
         router.add(filter_, policy(7))
 
 
-def test_maps_of_another_layout_are_refused_with_the_mend(router: Router, filter_: Filter) -> None:
-    router.add(filter_, policy(0))
-    before = router.programs()
+def other_layout(router: Router) -> None:
     Map.open(router.directory / "layout").update(bytes(4), b"\xee" * 32)
-    for use in (router.opened, Filter(router.bpffs).look):
-        with pytest.raises(FilterFailed, match="another layout") as refused:
-            use()
-        assert "l3ctl xdp detach" in refused.value.mend
+
+
+def map_missing(router: Router) -> None:
+    (router.directory / "map-hosts").unlink()
+
+
+def all_pins_but_links(router: Router) -> None:
+    for pin in router.directory.iterdir():
+        if not pin.name.startswith("link-"):
+            pin.unlink()
+
+
+UNUSABLE = [other_layout, map_missing, all_pins_but_links]
+
+
+@pytest.mark.parametrize("how", UNUSABLE[:2])
+def test_who_only_looks_refuses_what_it_cannot_read(router: Router, filter_: Filter, how: Callable[[Router], None]) -> None:
+    router.add(filter_, policy(0))
+    how(router)
+    before = router.programs()
+    with pytest.raises(FilterFailed, match="another layout") as refused:
+        Filter(router.bpffs).look()
+    assert refused.value.mend.startswith("start the agent")
     assert router.programs() == before
 
 
-def test_a_missing_map_is_refused_with_the_mend_and_detaching_helps(router: Router, filter_: Filter) -> None:
-    router.add(filter_, policy(0))
-    (router.directory / "map-hosts").unlink()
-    with pytest.raises(FilterFailed, match="cannot open the maps") as refused:
-        router.open()
-    assert "l3ctl xdp detach" in refused.value.mend
-    assert Filter(router.bpffs).detach() == 1
-    again = router.open()
-    assert again.read(router.links) == {}
+@pytest.mark.parametrize("killed", [False, True], ids=["", "killed meanwhile"])
+@pytest.mark.parametrize("how", UNUSABLE)
+def test_maps_that_cannot_be_adopted_work_on_until_new_ones_are_filled(
+    router: Router, filter_: Filter, how: Callable[[Router], None], killed: bool
+) -> None:
+    router.add(filter_, policy(0), policy(1))
+    before = router.programs()
+    how(router)
+    newer = router.open()
+    assert newer.read(router.links) == {}
+    router.add(newer, policy(0))
+    assert router.programs() == before, "another port of the same netdev may have no record yet"
+    if killed:
+        newer = router.open()
+        assert router.programs() == before
+    router.add(newer, policy(1))
+    router.send(0, NA)
+    assert newer.counters() == {"web0": {}, "web1": {}}, "the old one's counters counted it"
+    newer.settle(["p0", "p1"], router.links)
+    after = router.programs()
+    assert len(set(after.values())) == 1
+    assert after != before
+    assert newer.read(router.links) == {"web0": policy(0), "web1": policy(1)}
+    router.send(0, NA)
+    assert newer.counters()["web0"] == {"na-unsolicited": 1}
+    again, loaded = router.opened()
+    assert not loaded
+    assert again.read(router.links) == {"web0": policy(0), "web1": policy(1)}
+
+
+def test_of_a_filter_that_cannot_be_adopted_a_billed_netdev_without_records_keeps_it(router: Router, filter_: Filter) -> None:
+    router.add(filter_, policy(0), policy(1))
+    before = router.programs()
+    other_layout(router)
+    newer = router.open()
+    newer.settle(["p1"], router.links)
+    assert router.programs() == {"p1": before["p1"]}
+    router.add(newer, policy(1))
+    assert router.programs()["p1"] != before["p1"]
+    assert newer.read(router.links) == {"web1": policy(1)}
 
 
 @pytest.mark.parametrize("how", ["other sources", "source guard", "no program"])

@@ -2,7 +2,8 @@
 
 A customer sends without pause a spoofed advertisement, which must never reach the router's stack, and the question for the gateway, which
 must always be answered; on the other side a packet socket behind the filter looks for what came through. Meanwhile a process swaps the
-filter for another program and back, and changes the port's policy, until it is killed; and once more. `L3CTL_KILLS` says how often.
+filter for another program and back, or for one with other maps, and changes the port's policy, until it is killed; and once more.
+`L3CTL_KILLS` says how often.
 """
 
 import os
@@ -13,6 +14,7 @@ import signal
 import socket
 import threading
 import time
+import traceback
 from dataclasses import replace
 
 import pytest
@@ -21,6 +23,7 @@ from l3ctl.kernel.tables import Kernel
 from l3ctl.lab import frames
 from l3ctl.model import Change, Verb
 from l3ctl.xdp.filter import Filter
+from l3ctl.xdp.libbpf import Map
 from tests.xdp.test_filter import ASK4, NA, Router, policy, router  # noqa: F401  the fixture
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -76,10 +79,13 @@ def upgrade_for_ever(bench: Router) -> None:
     chance = random.Random()
     while True:
         filter_ = Filter(bench.bpffs)
+        if chance.random() < 0.3 and (bench.directory / "layout").exists():
+            Map.open(bench.directory / "layout").update(bytes(4), b"\xee" * 32)  # what there is, is of a version with another layout
         filter_.open(chance.random() < 0.5)
         with Kernel() as kernel:
             for _ in range(20):
                 filter_.apply(Change("web0", Verb.REPLACE, chance.choice((OLD, NEW))), kernel.links())
+                filter_.settle(["p0"], kernel.links())
 
 
 def kill_at(bench: Router, seconds: float) -> None:
@@ -88,6 +94,8 @@ def kill_at(bench: Router, seconds: float) -> None:
         if child == 0:
             try:
                 upgrade_for_ever(bench)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
     time.sleep(seconds)
@@ -111,6 +119,7 @@ def test_no_frame_gets_past_it_whenever_a_process_is_killed_at_it(router: Router
             if number % 5 == 4:  # the next agent ends with what it wants, whatever it finds
                 again = router.open()
                 router.make_true(again, OLD)
+                again.settle(["p0"], router.links)
                 assert again.read(router.links) == {"web0": OLD}
     finally:
         traffic.end()
