@@ -10,10 +10,11 @@ from itertools import groupby
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.desired import desired, desired_beside, desired_policy, is_up
 from l3ctl.diff import diff_all, goes, in_order, lacks_ground, stage
+from l3ctl.distrust import prepare, restore
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, reason_of
 from l3ctl.kernel.tables import Kernel
-from l3ctl.model import Announcement, Change, LinkFacts, Neighbour, Port, PortPolicy, PortState, Route, Settings, Verb
+from l3ctl.model import Announcement, Change, LinkFacts, Port, PortPolicy, PortState, Route, Settings, Verb
 from l3ctl.netdevs import Netdevs
 from l3ctl.present import AT_ONCE, ORPHAN, Present
 from l3ctl.xdp.filter import Filter
@@ -92,7 +93,11 @@ class Router:
         return self.filter is not None and self.filter.lost(_FEW)
 
     def disturbed(self) -> set[str]:
-        """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off."""
+        """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off.
+
+        Nor of sysctls set back, which are put right here.
+        """
+        restore(self.kernel, self.ports)
         if self.filter is None:
             return set()
         self.filter.take_note()
@@ -148,7 +153,7 @@ class Router:
         """
         if changes:
             self._settled = None  # whatever comes of it
-        failed = self._prepare(changes)
+        failed = prepare(self.kernel, self.ports, changes)
         unprepared = {failure.change.port for failure in failed}
         broken: dict[str, list[Change]] = {}
         made: list[Change] = []
@@ -165,21 +170,6 @@ class Router:
         self._withdraw_unfounded(failed)
         not_made = {id(failure.change) for failure in stubborn}
         return [one for one in made if id(one) not in not_made], failed
-
-    def _prepare(self, changes: Iterable[Change]) -> list[Failed]:
-        """Make the kernel trust nothing a customer says, before an interface gets its first entry. A port where that fails gets none."""
-        first: dict[str, Change] = {}
-        for change in changes:
-            if change.port in self.ports and change.verb is Verb.ADD and isinstance(change.item, PortPolicy | Neighbour):
-                first.setdefault(change.port, change)
-        failed = []
-        for name, change in first.items():
-            try:
-                self.kernel.sysctls.guard(self.ports[name].interface)
-            except L3ctlError as error:
-                failed.append(Failed(change, reason_of(error)))
-        self.kernel.sysctls.remember()
-        return failed
 
     def _make(self, run: Sequence[Change]) -> list[Failed]:
         """Make changes of one stage."""

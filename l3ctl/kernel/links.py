@@ -18,6 +18,7 @@ from l3ctl.model import MAIN_TABLE, LinkFacts
 
 _IFINFOMSG = struct.Struct("=BxHiII")
 """ifi_family, ifi_type, ifi_index, ifi_flags, ifi_change"""
+HEADER_SIZE = _IFINFOMSG.size
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_OPERSTATE, _IFLA_LINKINFO, _IFLA_EXT_MASK = 1, 3, 4, 16, 18, 29
 _IFLA_STATS, _IFLA_STATS64, _IFLA_AF_SPEC = 7, 23, 26
 _IFLA_INFO_KIND, _IFLA_INFO_SLAVE_KIND, _IFLA_INFO_SLAVE_DATA = 1, 4, 5

@@ -10,23 +10,25 @@ from pathlib import Path
 
 from l3ctl.errors import MissingRequirement, NetlinkFailed
 
-_SETTINGS = (
-    ("ipv6", "addr_gen_mode", "1"),
-    ("ipv6", "accept_ra", "0"),
-    ("ipv6", "accept_redirects", "0"),
-    ("ipv6", "autoconf", "0"),
-    ("ipv6", "accept_dad", "0"),
-    ("ipv6", "dad_transmits", "0"),
-    ("ipv6", "drop_unsolicited_na", "1"),
-    ("ipv4", "rp_filter", "1"),
-    ("ipv4", "accept_redirects", "0"),
-    ("ipv4", "send_redirects", "0"),
-    ("ipv4", "drop_gratuitous_arp", "1"),
+SETTINGS = (
+    ("ipv6", "addr_gen_mode", "1", 47),
+    ("ipv6", "accept_ra", "0", 3),
+    ("ipv6", "accept_redirects", "0", 4),
+    ("ipv6", "autoconf", "0", 5),
+    ("ipv6", "accept_dad", "0", 27),
+    ("ipv6", "dad_transmits", "0", 6),
+    ("ipv6", "drop_unsolicited_na", "1", 41),
+    ("ipv4", "rp_filter", "1", 8),
+    ("ipv4", "accept_redirects", "0", 4),
+    ("ipv4", "send_redirects", "0", 6),
+    ("ipv4", "drop_gratuitous_arp", "1", 31),
 )
 """A port gets no link-local from its MAC, which would bring a route to all of fe80::/64. A router takes no advertisement, redirect or
 unasked-for answer from a customer, and no IPv4 packet from an address that is not routed to where it came from (RFC 3704). It sends no
 redirect to a neighbour that a host may not reach, and asks no customer whether its own address is free: the answer would be the customer's
-to forge."""
+to forge.
+
+The number is that of the kernel's own list, linux/ipv6.h (DEVCONF_) or linux/ip.h (IPV4_DEVCONF_), by which it tells them of a link."""
 
 
 class Sysctls:
@@ -55,7 +57,7 @@ class Sysctls:
         except OSError as error:
             raise NetlinkFailed(f"there is no interface {name}") from error
         try:
-            for family, setting, wanted in _SETTINGS:
+            for family, setting, wanted, _ in SETTINGS:
                 sysctl = f"net/{family}/conf/{name}/{setting}"
                 try:
                     if (was := _exchange(sysctl, wanted)) != wanted:

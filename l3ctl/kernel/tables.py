@@ -12,6 +12,7 @@ from l3ctl.kernel.events import RECEIVE_BUFFER, Events
 from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
+from l3ctl.kernel.trusting import trusting
 from l3ctl.model import MAIN_TABLE, Address, Change, LinkFacts, Neighbour
 
 
@@ -51,6 +52,10 @@ class Kernel:
         if found is not None:
             self._tables.add(found.table)
         return found
+
+    def trusting(self) -> set[str]:
+        """The netdevs, of all there are, whose sysctls are not as a port's should be."""
+        return {name for name in self._socket.dump(links.pack_link_request(), trusting) if name}
 
     def read(self, interfaces: Collection[str] | None = None) -> Found:
         """What is installed, everywhere or on these interfaces."""

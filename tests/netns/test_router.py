@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from l3ctl.desired import desired
+from l3ctl.kernel.sysctl import SETTINGS as SYSCTLS
 from l3ctl.xdp.libbpf import Map
 from tests.netns.router_bench import DB1, DB_PREFIXES, FOREIGN_LLADDR, SETTINGS, WEB, WEB1, WEB_PREFIXES, Bench, veth
 
@@ -95,6 +96,32 @@ def test_what_is_damaged_by_hand_is_put_right(bench: Bench, injury: Callable[[Be
     bench.settle(bench.look if by == "events" else bench.full_pass)
     assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
     assert bench.attached() == {"p0", "p1"}
+
+
+def sysctls(netdev: str) -> dict[str, str]:
+    """Those that a port's netdev needs, as they are."""
+    paths = {
+        f"net/{family}/conf/{netdev}/{setting}": Path("/proc/sys/net", family, "conf", netdev, setting) for family, setting, *_ in SYSCTLS
+    }
+    return {name: Path("/proc/sys", name).read_text().strip() for name in names}
+
+
+def test_sysctls_that_are_set_back_are_set_again_and_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Whichever they are; those of a netdev that is no port's are left alone."""
+    caplog.set_level("INFO", "l3ctl")
+    bench.router.disturbed()
+    assert not caplog.messages
+    before, others = sysctls("p0"), sysctls("p2")
+    for name, was in before.items():
+        Path("/proc/sys", name).write_text("1" if was == "0" else "0")
+    assert not set(before.items()) & set(sysctls("p0").items())
+    bench.router.disturbed()
+    assert (sysctls("p0"), sysctls("p2")) == (before, others)
+    (told,) = caplog.messages
+    assert told.startswith("replace port=web1 ")
+    assert all(name in told for name in before)
+    bench.router.disturbed()
+    assert len(caplog.messages) == 1
 
 
 def test_a_filter_that_is_taken_off_again_before_the_next_comparison_is_missed(bench: Bench) -> None:

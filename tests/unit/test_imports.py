@@ -22,7 +22,7 @@ LAYERS = (
     {"intake", "liveness"},
     {"status", "silence", "words", "probing", "urgent", "next_hops", "planned"},
     {"router", "violations"},
-    {"netdevs"},
+    {"netdevs", "distrust"},
     {"present"},
     {"reader"},
     {"followed"},
