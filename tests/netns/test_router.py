@@ -100,9 +100,7 @@ def test_what_is_damaged_by_hand_is_put_right(bench: Bench, injury: Callable[[Be
 
 def sysctls(netdev: str) -> dict[str, str]:
     """Those that a port's netdev needs, as they are."""
-    paths = {
-        f"net/{family}/conf/{netdev}/{setting}": Path("/proc/sys/net", family, "conf", netdev, setting) for family, setting, *_ in SYSCTLS
-    }
+    names = [f"net/{family}/conf/{netdev}/{setting}" for family, setting, *_ in SYSCTLS]
     return {name: Path("/proc/sys", name).read_text().strip() for name in names}
 
 
