@@ -31,15 +31,15 @@ from l3ctl.signals import catch
 from l3ctl.silence import Silence
 from l3ctl.site import Site
 from l3ctl.status import Apart, status
+from l3ctl.untold import Untold
 from l3ctl.urgent import Waiting, look_at
 from l3ctl.violations import Violations
 from l3ctl.xdp.filter import Filter
 
 TICK = 0.5
 """seconds between two looks at what no event tells: answers overdue, ports to try again, the filter taken off by hand"""
-_FILTER_SHARE = 1000
-"""Comparing the filter's maps with what they should hold may take one part in so many of our time: each tick for a few ports, every 40
-seconds for 10,000. Whether the filter is attached is seen each tick."""
+_STALL = 2.0
+"""seconds too long that waiting may take: then we were stopped, or had no processor"""
 
 
 class Agent:
@@ -48,7 +48,7 @@ class Agent:
     def __init__(self, site: Site, reader: Reader, *, take_over: bool = False) -> None:
         config = site.config
         self._started = time.time()
-        self._next_pass = self._rested = self._next_comparison = 0.0
+        self._next_pass = self._rested = 0.0
         self._failures = Failures()
         self._overrun_told = -math.inf
         self._stopping = False
@@ -61,6 +61,7 @@ class Agent:
         self._router = Router(site.ports, config.settings, self._kernel, self._filter, self._speaker)
         self._router.take_over = take_over
         self._waiting = Waiting(self._router)
+        self._untold = Untold(self._router)
         self._next_hops = NextHops(bgp, self._kernel, self._speaker)
         self._silence = Silence(self._router, config.drain_mark, bgp.damping if bgp else None)
         self._source_guard = site.source_guard()
@@ -109,8 +110,12 @@ class Agent:
     def _loop(self) -> None:
         next_tick = time.monotonic() + TICK
         while not self._stopping:
-            wake_at = min(next_tick, self._hosts.next)
-            for ready, _ in self._selector.select(0.0 if self._waiting else max(0.0, wake_at - time.monotonic())):
+            began = time.monotonic()
+            wait = 0.0 if self._waiting else max(0.0, min(next_tick, self._hosts.next) - began)
+            all_ready = self._selector.select(wait)
+            if (late := time.monotonic() - began - wait) > _STALL:
+                event("stall", seconds=f"{late:.1f}")
+            for ready, _ in all_ready:
                 key = self._selector.get_map().get(ready.fd)
                 if key is not None and key.fileobj is ready.fileobj:  # else a callback before closed it; its number may be another's now
                     key.data()
@@ -161,17 +166,11 @@ class Agent:
             self._stumble(error)
 
     def _disturbed(self) -> set[str]:
-        began = time.monotonic()
         try:
-            if began < self._next_comparison and not self._router.displaced():
-                return set()
-            return self._router.disturbed()
+            return self._untold.ports_when_due()
         except L3ctlError as error:
             self._stumble(error)
             return set()
-        finally:
-            now = time.monotonic()
-            self._next_comparison = max(self._next_comparison, now + _FILTER_SHARE * (now - began))
 
     def _on_events(self) -> None:
         batch = self._events.read()
@@ -301,12 +300,11 @@ class Agent:
             self._silence.drain(on=verb == "drain")
             self.full_pass(asked=True)
         told = self._speaker.status()
-        sent = self._speaker.sent() and not self._router.present.wishes
         return {
             "drained": self._router.drained,
             "relay": told["relay"],
             "left": told["queued"],
-            "sent": sent,
+            "sent": self._speaker.sent() and not self._router.present.wishes,
             "without_session": self._speaker.without_session(),
         }
 

@@ -1,17 +1,55 @@
 """The log: events with fields, one line each on stderr, where the service manager dates them.
 
-The words are a fixed vocabulary: announce, withdraw, add, replace, remove, refuse, violation, adopt, and start, stop, full-pass, overrun
-for the agent itself.
+The words are a fixed vocabulary: announce, withdraw, add, replace, remove, refuse, violation, adopt, and start, stop, full-pass, overrun,
+stall for the agent itself; `lost` says how many lines nobody took. For nobody waits for who reads them: a network does not stand still
+because its log does.
 """
 
 import logging
+import os
+import select
+import sys
 
 _log = logging.getLogger("l3ctl")
+_AT_ONCE = 4096
+"""bytes that a pipe has room for when it is said to have any (PIPE_BUF of pipe(7))"""
+
+
+class _Lines(logging.Handler):
+    """Writes them to a descriptor, as long as there is room."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+        self._room = select.poll()
+        self._room.register(fd, select.POLLOUT)
+        self._lost = 0
+        self._cut = False
+        """the line before was not written to its end"""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or count it as lost."""
+        line = f"{self.format(record)}\n"
+        if self._lost:
+            line = f"{chr(10) * self._cut}lost lines={self._lost}\n{line}"
+        raw = line.encode(errors="backslashreplace")
+        for start in range(0, len(raw), _AT_ONCE):
+            if not self._write(raw[start : start + _AT_ONCE]):
+                self._lost += 1
+                self._cut = self._cut or start > 0
+                return
+        self._lost, self._cut = 0, False
+
+    def _write(self, some: bytes) -> bool:
+        try:
+            return bool(self._room.poll(0)) and os.write(self._fd, some) == len(some)
+        except OSError:  # whoever read it is gone
+            return False
 
 
 def configure() -> None:
     """Send events to stderr."""
-    handler = logging.StreamHandler()
+    handler = _Lines(sys.stderr.fileno())
     handler.setFormatter(logging.Formatter("%(message)s"))
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from itertools import groupby
 
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.desired import desired, desired_beside, desired_policy, is_up
+from l3ctl.desired import desired, desired_beside, is_up
 from l3ctl.diff import diff_all, goes, in_order, lacks_ground, stage
-from l3ctl.distrust import prepare, restore
+from l3ctl.distrust import prepare
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, reason_of
 from l3ctl.kernel.tables import Kernel
@@ -19,8 +19,6 @@ from l3ctl.netdevs import Netdevs
 from l3ctl.present import AT_ONCE, ORPHAN, Present
 from l3ctl.xdp.filter import Filter
 
-_FEW = 200
-"""netdevs with a filter of their own"""
 _UNLOOKED_AT = 20
 """full passes in a row, at most, that do no more than see that nothing has changed"""
 Made = tuple[list[Change], list[Failed]]
@@ -45,21 +43,24 @@ class Router:
         self.present = Present({}, settings, kernel, filter_)
         self._removed: set[Route] = set()
         self._settled: object = None
-        self._undisturbed: object = None
         self._passes = 0
+        self.edition = 0
+        """of ports and settings"""
         self.replace(ports, settings)
 
     def replace(self, ports: Iterable[Port], settings: Settings) -> None:
         """Take another inventory and other settings; the next full pass makes them true."""
         self.settings = settings
-        self._settled = self._undisturbed = None
+        self._settled = None
+        self.edition += 1
         self.ports = {port.name: port for port in ports}
         self.present.replace(self.ports, settings)
         self._netdevs = Netdevs(self.ports.values(), (name for name in self.present.beside if name != ORPHAN))
 
     def change(self, ports: Collection[Port], gone: Collection[str]) -> set[str]:
         """Take some ports that are new or otherwise, and let some go. To be looked at again: these, and what they leave where they were."""
-        self._settled = self._undisturbed = None
+        self._settled = None
+        self.edition += 1
         before = [self.ports.pop(name) for name in (*gone, *(port.name for port in ports)) if name in self.ports]
         self.ports |= {port.name: port for port in ports}
         self._netdevs.change(before, ports)
@@ -85,35 +86,9 @@ class Router:
             ports |= here
         return ports
 
-    def _highest(self) -> int:
+    def highest(self) -> int:
+        """Of the ifindexes there are."""
         return max((facts.ifindex for facts in self.links.values()), default=0)
-
-    def displaced(self) -> bool:
-        """Whether the filter was taken off a netdev since it was seen or put there; as long as that can be told at little cost."""
-        return self.filter is not None and self.filter.lost(_FEW)
-
-    def disturbed(self) -> set[str]:
-        """The ports whose policy is not what it should be. No event tells of a map overwritten or a program taken off.
-
-        Nor of sysctls set back, which are put right here.
-        """
-        restore(self.kernel, self.ports)
-        if self.filter is None:
-            return set()
-        self.filter.take_note()
-        now = self.filter.digest(self._highest()), dict(self.links)
-        if now == self._undisturbed:
-            return set()
-        self.filter.refresh(whole=False)
-        names = sorted(self.ports.keys() | self.filter.ports())
-        disturbed: set[str] = set()
-        for start in range(0, len(names), AT_ONCE):
-            some = names[start : start + AT_ONCE]
-            found = self.filter.remembered(some, self.links)
-            wanted = {name: desired_policy(self.ports[name], self.links, self.settings) for name in some if name in self.ports}
-            disturbed |= {name for name in some if wanted.get(name) != found.get(name)}
-        self._undisturbed = None if disturbed else now
-        return disturbed
 
     def plan(self) -> list[Change]:
         """What differs between what is and what should be, in order. Everything compared is read; nothing is changed."""
@@ -267,7 +242,7 @@ class Router:
     def _put_right(self) -> Iterator[Made]:
         self.links = self.kernel.links()
         seen = self.kernel.look()
-        guarded = self.filter.digest(self._highest()) if self.filter is not None else b""
+        guarded = self.filter.digest(self.highest()) if self.filter is not None else b""
         now = dict(self.links), seen.digest(), guarded, dict(self.present.wishes), self.drained, self.held_down, self.away
         if now == self._settled and self._passes < _UNLOOKED_AT:
             self._passes += 1

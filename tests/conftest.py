@@ -4,6 +4,7 @@ import fcntl
 import functools
 import itertools
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,9 @@ if os.environ.get("L3CTL_VM") != "1":  # on an emulated processor it takes secon
     # No test asserts a time, and 200 ms an example would be one.
     hypothesis.settings.register_profile("l3ctl", deadline=None)
     hypothesis.settings.load_profile("l3ctl")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in a shell's background: all that tests start, and interrupt, would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 _numbers = itertools.count()
 _LOCKS = Path("/run")
 

@@ -83,10 +83,16 @@ class Observer:
             types, requests = (RTM_NEWNEIGH, RTM_DELNEIGH), (neighbours.pack_dump(None),)
             self._neighbours = Mirror(requests, _NEIGHBOUR_GROUPS, types, _NEIGHBOUR, self._neighbour)
         self._filter = Filter(site.config.bpffs)
-        self._digest, self._guarded = b"", set[str]()
+        self._digest, self._right, self._guarded = b"", set[str](), set[str]()
         self._ledger = Ledger()
         self._times: list[float] = []
         self._lost, self._next_policies = 0, 0.0
+
+    def _name(self, ifindex: int) -> str:
+        """Of a netdev, which may have come since."""
+        if ifindex not in self._names and (facts := self._kernel.link(ifindex)) is not None:
+            self._names[ifindex] = facts.name
+        return self._names.get(ifindex, "")
 
     def _route(self, payload: bytes) -> tuple[str, bool] | None:
         """A route of ours: right where it leads to the prefix's own host and nowhere else."""
@@ -94,12 +100,12 @@ class Observer:
         if entry is None or entry.protocol != PROTOCOL or (name := str(entry.prefix)) not in self._hosts:
             return None
         port, host = self._hosts[name]
-        return name, [(self._names.get(ifindex), hop) for ifindex, hop in entry.hops] == [(port.interface, host.link_local)]
+        return name, [(self._name(ifindex), hop) for ifindex, hop in entry.hops] == [(port.interface, host.link_local)]
 
     def _neighbour(self, payload: bytes) -> tuple[str, bool] | None:
         """A host's link-local: right where it is the host's MAC, permanent, and no more than that."""
         entry = neighbours.parse(payload)
-        if entry is None or (name := _entry(self._names.get(entry.ifindex, ""), entry.address)) not in self._lladdrs:
+        if entry is None or (name := _entry(self._name(entry.ifindex), entry.address)) not in self._lladdrs:
             return None
         return name, neighbours.is_as_we_make_them(payload) and entry.lladdr == self._lladdrs[name]
 
@@ -112,22 +118,34 @@ class Observer:
         return bool(flags & (_IFF_UP | _IFF_RUNNING) == _IFF_UP | _IFF_RUNNING)
 
     def _look_at_policies(self) -> None:
-        """See which ports' policies hold. They are understood anew only where anything in the filter's maps or pins has changed."""
-        highest = max(self._names)
-        if not self._digest or self._digest != self._filter.digest(highest):
+        """See which ports' policies hold. They are understood anew only where anything in the filter's maps or pins has changed.
+
+        Where the filter is, is asked first: understanding takes so long that it would be back where it was missing. How long it is until
+        the next look is worked out from what looking costs, not from understanding, which is seldom.
+        """
+        highest, began = max(self._names), time.monotonic()
+        places = self._filter.everywhere() if self._digest else set(self._names)
+        digest = self._filter.digest(highest) if self._digest else b""
+        cost = time.monotonic() - began
+        if digest != self._digest or not digest:
             links, settings = self._kernel.links(), self._site.config.settings
-            found = self._filter.read(links) if self._filter.look() else {}
+            self._names = {facts.ifindex: facts.name for facts in links.values()}
+            there_is = self._filter.look()
+            # Before it is read: what changes meanwhile is seen at the next look.
+            self._digest = self._filter.digest(max(self._names)) if there_is else b""
+            found = self._filter.read(links) if there_is else {}
             wanted = {port.name: desired_policy(port, links, settings) for port in self._site.ports}
-            self._guarded = {name for name, policy in wanted.items() if policy is not None and found.get(name) == policy}
-            self._digest = self._filter.digest(highest) if found else b""
+            self._right = {name for name, policy in wanted.items() if policy is not None and found.get(name) == policy}
+        there = {self._names.get(ifindex) for ifindex in places}
+        self._guarded = {port.name for port in self._site.ports if port.name in self._right and port.guard in there}
+        self._next_policies = time.monotonic() + _POLICY_SHARE * cost
 
     def _missing(self) -> Callable[[frozenset[str]], Mapping[str, Collection[str]]]:
         """Read the router; what of these prefixes lacks what."""
         down = {netdev for netdev in self._by_netdev if not self._is_up(netdev)}
         there, lacking = self._routes.read(), self._by_neighbour.keys() - self._neighbours.read()
-        if (began := time.monotonic()) >= self._next_policies:
+        if time.monotonic() >= self._next_policies:
             self._look_at_policies()
-            self._next_policies = time.monotonic() + _POLICY_SHARE * (time.monotonic() - began)
         unguarded = self._by_port.keys() - self._guarded
         return lambda prefixes: {
             "link": prefixes & _all(self._by_netdev, down),
@@ -154,6 +172,8 @@ class Observer:
                     start, before = time.monotonic(), self._announced.read()
             except L3ctlError:  # tables that change in the middle of each of many dumps, a filter that is put up anew
                 self._lost += 1
+                yield
+                time.sleep(PERIOD)
                 start, before = time.monotonic(), frozenset[str]()
 
     def report(self) -> Report:
@@ -190,7 +210,7 @@ class Observing:
         crowd = self._crowd
         self._file.unlink(missing_ok=True)
         words = [str(crowd.config), crowd.router.name, crowd.upstream.name, str(self._file)]
-        self._process = subprocess.Popen([sys.executable, "-m", __name__, *words], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self._process = subprocess.Popen([sys.executable, "-P", "-m", __name__, *words], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
         assert self._process.stdout is not None
         if self._process.stdout.readline() != b"watching\n":
             self._process.kill()

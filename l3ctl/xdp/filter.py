@@ -14,7 +14,7 @@ from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Program, program_on
 from l3ctl.xdp.links import Links, pinned, release
 from l3ctl.xdp.offload import show_vlan_tags
-from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, pin_program, translate
+from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, pin_again, pin_program, translate
 from l3ctl.xdp.samples import Sample, Samples
 from l3ctl.xdp.tables import Tables
 
@@ -53,7 +53,7 @@ class Filter:
             self._directory.mkdir(mode=0o700, exist_ok=True)
         loaded, changed = open_or_load(self._directory, source_guard)
         self._use(loaded)
-        self._program, self._source_guard, self._settled = loaded.program, source_guard, loaded.pinned
+        self._loaded, self._source_guard, self._settled = loaded, source_guard, loaded.pinned
         if self._settled:
             self._renew_all()
         return changed
@@ -61,7 +61,7 @@ class Filter:
     def look(self) -> bool:
         """Open what is pinned, to read it; False where nothing is. Loads nothing, changes nothing."""
         with _naming(f"cannot look for a filter in {self._bpffs}"):
-            if not is_pinned(self._directory):
+            if not is_pinned(self._directory) and not (self._directory.is_dir() and pinned(self._directory)):
                 return False
         self._use(open_pinned(self._directory))
         return True
@@ -80,7 +80,7 @@ class Filter:
         """
         if not self._settled:
             self._renew_all({links[name].ifindex for name in billed if name in links})
-            pin_program(self._directory, self._program, self._source_guard)
+            pin_program(self._directory, self._loaded.program, self._source_guard)
             self._settled = True
 
     def _renew_all(self, billed: Collection[int] = ()) -> None:
@@ -90,10 +90,19 @@ class Filter:
                 if not (self._links.renew(ifindex) if guards else ifindex in billed):
                     self._links.release(ifindex)
 
+    def keep(self) -> list[str]:
+        """Make again what somebody has removed of the pins; which these were. What was attached by them is to be put again."""
+        return pin_again(self._directory, self._loaded, self._source_guard) if self._settled else []
+
     def attached(self) -> set[int]:
         """The ifindexes whose frames go through our program."""
         with _naming("cannot read the filter's links"):
             return self._links.all()
+
+    def everywhere(self) -> set[int]:
+        """The ifindexes whose frames go through a program of ours, also an older one."""
+        with _naming("cannot read the filter's links"):
+            return self._links.everywhere()
 
     def is_on(self, ifindex: int) -> bool:
         """Whether a netdev's frames go through our program, now."""
@@ -102,7 +111,7 @@ class Filter:
 
     def lost(self, at_most: int) -> bool:
         """Whether the program is not where it was last seen or put. Not told of more netdevs than `at_most`, since each is asked."""
-        return self._links.lost(at_most)
+        return self._links.lost(at_most) or (self._settled and not is_pinned(self._directory))
 
     def take_note(self) -> None:
         """Where the program is now is where it was seen."""

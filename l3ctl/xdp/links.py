@@ -52,6 +52,10 @@ class Links:
         """The ifindexes whose frames go through our program."""
         return {ifindex for ifindex in self.pinned() if self.is_on(ifindex)}
 
+    def everywhere(self) -> set[int]:
+        """The ifindexes whose frames go through a program of ours, this one or an older."""
+        return {ifindex for ifindex in self.pinned() if self._facts(ifindex)[1] == ifindex}
+
     def lost(self, at_most: int) -> bool:
         """Whether the program is not where it was last seen or put. Not told of more netdevs than `at_most`, since each is asked."""
         return len(self._held) <= at_most and self.all() != self._held
@@ -89,7 +93,9 @@ class Links:
 
 
 def pinned(directory: Path) -> list[int]:
-    """The ifindexes that links are pinned for in a directory."""
+    """The ifindexes that links are pinned for in a directory; none where it is not there."""
+    if not directory.is_dir():
+        return []
     numbers = (name.removeprefix(_LINK) for name in os.listdir(directory) if name.startswith(_LINK))  # noqa: PTH208  names alone
     return [int(number) for number in numbers if number.isdecimal()]
 

@@ -44,7 +44,8 @@ class Bytecode:
 def compile_filter(source_guard: bool) -> Bytecode:
     """Compile in a child process. Raises `FilterFailed` with the compiler's complaint."""
     child = subprocess.run(
-        [sys.executable, "-m", "l3ctl.xdp.loader", *(["-DSOURCE_GUARD"] if source_guard else [])],
+        # -P: not what somebody may have put into the folder that we happen to be in, under that name
+        [sys.executable, "-P", "-m", "l3ctl.xdp.loader", *(["-DSOURCE_GUARD"] if source_guard else [])],
         capture_output=True,
         text=True,
         check=False,

@@ -220,9 +220,32 @@ def _pin_maps(directory: Path, code: Bytecode) -> dict[str, Map]:
             leftover.unlink(missing_ok=True)
         for name, one in maps.items():
             one.pin(directory / f"map-{name}")
-        layout = Map.create("l3ctl_layout", _ARRAY, 4, 32, 1)
-        layout.update(_KEY0, abi().layout_id + bytes(16))
-        layout.pin(directory / "layout")
+        _pin_layout(directory)
     except OSError as error:
         raise translate(error, f"cannot pin the filter's maps in {directory}") from error
     return maps
+
+
+def _pin_layout(directory: Path) -> None:
+    layout = Map.create("l3ctl_layout", _ARRAY, 4, 32, 1)
+    layout.update(_KEY0, abi().layout_id + bytes(16))
+    layout.pin(directory / "layout")
+
+
+def pin_again(directory: Path, loaded: Loaded, source_guard: bool) -> list[str]:
+    """Give what we have open the names back that somebody took away, also with all of the bpffs; which these were."""
+    wanted = {f"map-{name}": one for name, one in loaded.maps.items()}
+    if not (missing := [name for name in (*wanted, "layout", "program") if not (directory / name).exists()]):
+        return []
+    mount_bpffs(directory.parent)
+    try:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        for name in missing:
+            if name in wanted:
+                wanted[name].pin(directory / name)
+        if "layout" in missing:
+            _pin_layout(directory)
+    except OSError as error:
+        raise translate(error, f"cannot pin the filter's maps in {directory}") from error
+    pin_program(directory, loaded.program, source_guard)
+    return missing

@@ -19,6 +19,7 @@ from l3ctl.lladdr import eui64_link_local
 from l3ctl.model import Change, Host, Port, Settings
 from l3ctl.peering import Peer
 from l3ctl.router import Router
+from l3ctl.untold import Untold
 from l3ctl.urgent import look_at, withdraw
 
 WHOLE = 20.0
@@ -56,6 +57,9 @@ class Bench:
     events: Events
     pins: Path
 
+    def __post_init__(self) -> None:
+        self.untold = Untold(self.router)
+
     def ip(self, *commands: str) -> None:
         self.namespace.ip(*commands)
 
@@ -82,7 +86,7 @@ class Bench:
         batch = self.events.read()
         if batch.overrun:
             return self.full_pass()[1]
-        ports = self.router.concerned(batch.ifindexes, batch.links_changed) | self.router.disturbed()
+        ports = self.router.concerned(batch.ifindexes, batch.links_changed) | self.untold.look()
         withdraw(self.router, ports)
         failed = [failure for _, failures in look_at(self.router, ports) for failure in failures] if ports else []
         self.assert_founded()

@@ -107,31 +107,31 @@ def sysctls(netdev: str) -> dict[str, str]:
 def test_sysctls_that_are_set_back_are_set_again_and_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """Whichever they are; those of a netdev that is no port's are left alone."""
     caplog.set_level("INFO", "l3ctl")
-    bench.router.disturbed()
+    bench.untold.look()
     assert not caplog.messages
     before, others = sysctls("p0"), sysctls("p2")
     for name, was in before.items():
         Path("/proc/sys", name).write_text("1" if was == "0" else "0")
     assert not set(before.items()) & set(sysctls("p0").items())
-    bench.router.disturbed()
+    bench.untold.look()
     assert (sysctls("p0"), sysctls("p2")) == (before, others)
     (told,) = caplog.messages
     assert told.startswith("replace port=web1 ")
     assert all(name in told for name in before)
-    bench.router.disturbed()
+    bench.untold.look()
     assert len(caplog.messages) == 1
 
 
 def test_a_filter_that_is_taken_off_again_before_the_next_comparison_is_missed(bench: Bench) -> None:
     bench.full_pass()
-    bench.router.disturbed()
+    bench.untold.look()
     for _ in range(2):
-        assert not bench.router.displaced()
+        assert not bench.untold.displaced()
         bench.take_filter_off("p0")
-        bench.until(bench.router.displaced)
-        for _ in bench.router.look_again_at(bench.router.disturbed()):
+        bench.until(bench.untold.displaced)
+        for _ in bench.router.look_again_at(bench.untold.look()):
             pass
-    assert not bench.router.displaced()
+    assert not bench.untold.displaced()
     assert bench.router.plan() == []
 
 

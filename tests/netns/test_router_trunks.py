@@ -26,7 +26,7 @@ def made_of(bench: Bench, *ports: Port) -> list[str]:
     made, failed = bench.full_pass()
     assert failed == []
     assert bench.router.plan() == []
-    assert bench.router.disturbed() == set()
+    assert bench.untold.look() == set()
     return [change.port for change in made if isinstance(change.item, PortPolicy)]
 
 
@@ -58,10 +58,10 @@ def test_a_hand_that_loosens_the_trunk_is_seen_at_the_next_tick(build: Callable[
     ifs, key = Map.open(bench.pins / "map-ifs"), struct.pack("<I", bench.router.links["p0"].ifindex)
     raw = ifs.lookup(key) or b""
     ifs.update(key, raw[:8] + struct.pack("<I", 2))
-    assert bench.router.disturbed() == {"y", "z"}
+    assert bench.untold.look() == {"y", "z"}
     assert bench.look() == []
     assert ifs.lookup(key) == raw
-    assert bench.router.disturbed() == set()
+    assert bench.untold.look() == set()
     assert bench.router.plan() == []
 
 
@@ -73,7 +73,7 @@ def test_beside_vlans_a_port_of_untagged_frames_is_refused_whatever_it_is_called
         assert failure.change.port == name
         assert "p0 would have both a port of its untagged frames and ports of VLANs" in failure.reason
         assert bench.wished() == DB_PREFIXES
-        assert bench.router.disturbed() == {name}
+        assert bench.untold.look() == {name}
 
 
 @pytest.mark.parametrize("name", ["a", "zz"])

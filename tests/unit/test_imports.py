@@ -20,7 +20,7 @@ LAYERS = (
     {"lab"},
     {"agent", "release"},
     {"intake", "liveness"},
-    {"status", "silence", "words", "probing", "urgent", "next_hops", "planned"},
+    {"status", "silence", "words", "probing", "urgent", "untold", "next_hops", "planned"},
     {"router", "violations"},
     {"netdevs", "distrust"},
     {"present"},

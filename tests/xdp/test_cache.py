@@ -113,3 +113,13 @@ def test_old_files_do_not_pile_up(folder: Path, compiled: Bytecode) -> None:
     for number in range(20):
         cache._write(folder / f"filter-{number:032x}", compiled)
     assert len(list(folder.iterdir())) == 16
+
+
+def test_the_compiler_is_not_taken_from_the_folder_one_is_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = tmp_path / "l3ctl" / "xdp"
+    planted.mkdir(parents=True)
+    for file in (planted.parent / "__init__.py", planted / "__init__.py"):
+        file.touch()
+    (planted / "loader.py").write_text("raise SystemExit('planted')")
+    monkeypatch.chdir(tmp_path)
+    assert compile_filter(source_guard=False).instructions
