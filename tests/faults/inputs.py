@@ -35,8 +35,8 @@ def inventory_gone(network: Network) -> None:
     aside.rename(file)
 
 
-def inventory_slow(network: Network) -> None:
-    """A pipe that nobody writes into, in the file's place: reading it never ends."""
+def inventory_a_pipe(network: Network) -> None:
+    """Reading one that nobody writes into would never end."""
     file = network.run_dir / "inventory.yaml"
     before = file.read_bytes()
     pipe = file.with_name(".pipe")
@@ -56,20 +56,13 @@ def configuration_with_an_error(network: Network) -> None:
     network.signal("agent", signal.SIGHUP)
 
 
-def _changed(network: Network) -> str:
-    """The inventory with one prefix more, of the other port."""
-    told = (network.run_dir / "inventory.yaml").read_text()
-    prefix = str(network.other.hosts[0].ipv6[0])
-    return told.replace(json.dumps(prefix), f'{json.dumps(prefix)}, "{_MORE}"')
-
-
-_MORE = "2001:db8:fade::/64"
-
-
 def _change_and_back(network: Network, words: str) -> None:
-    """A change of the inventory goes through, whatever the disk is like."""
-    with network.inventory(_changed(network)):
-        network.waits("the change", lambda: _MORE in network.learnt())
+    """A change of the inventory goes through, whatever the disk is like: a host loses its IPv4 address."""
+    (host,) = network.other.hosts
+    told = (network.run_dir / "inventory.yaml").read_text()
+    address = json.dumps([str(one) for one in host.ipv4])
+    with network.inventory(told.replace(f'"ipv4": {address}', '"ipv4": []')):
+        network.waits("the change", lambda: not network.learnt() & {f"{one}/32" for one in host.ipv4})
         network.hears(words)
 
 
@@ -101,20 +94,40 @@ def disk_read_only(network: Network) -> None:
 def log_wedged(network: Network) -> None:
     """Who reads the agent's log stands still, its pipe is full, and links go down and up meanwhile."""
     prefix = str(network.other.hosts[0].ipv6[0])
+
+    def flap() -> None:
+        with network.link_down():
+            network.waits("the prefix is withdrawn", lambda: prefix not in network.learnt())
+        network.waits("it is announced", lambda: prefix in network.learnt())
+
     with network.log_wedged():
         for _ in range(10):
-            with network.link_down():
-                network.waits("the prefix is withdrawn", lambda: prefix not in network.learnt())
-            network.waits("it is announced", lambda: prefix in network.learnt())
-    network.signal("agent", signal.SIGHUP)  # anything that it tells of
+            flap()
+    flap()
+    network.hears("lost lines")
 
 
+def many_rows(network: Network) -> None:
+    """All hosts of the bulk, but for one a port, leave the inventory and come again."""
+    file = network.run_dir / "inventory.yaml"
+    before = file.read_bytes()
+    head, *lines = before.decode().splitlines()
+    ports = [json.loads(line.removeprefix("  - ")) for line in lines]
+    left = [port | {"hosts": port["hosts"][:1]} if "hosts" in port else port for port in ports]
+    network.put(file, "".join([f"{head}\n", *(f"  - {json.dumps(port)}\n" for port in left)]).encode())
+    gone = {str(prefix) for port in network.bulk for host in port.hosts[1:] for prefix in host.prefixes()}
+    network.waits("they are withdrawn", lambda: not network.learnt() & gone)
+    network.put(file, before)
+
+
+MANY = 5000
+MANY_ROWS = Fault(f"{MANY} hosts leave the inventory at once, and come again", many_rows, "^announce .*2001:db8:1")
 FAULTS = (
-    Fault("inventory empty", inventory("ports: []\n", "max_shrink"), "max_shrink"),
+    Fault("inventory empty", inventory("ports: []\n", "would go"), "would go"),
     Fault("inventory garbage", inventory(bytes(range(256)) * 64, "inventory.yaml"), "inventory.yaml"),
     Fault("inventory half written", inventory('ports:\n  - {"name": "port0", "interf', "inventory.yaml"), "inventory.yaml"),
     Fault("inventory gone", inventory_gone, "inventory.yaml"),
-    Fault("inventory that is never read to its end", inventory_slow, "inventory.yaml"),
+    Fault("a pipe in the inventory's place", inventory_a_pipe, "not a regular file"),
     Fault("configuration read again with an error", configuration_with_an_error, "unknown key 'ruoter'"),
     Fault("who reads the log stands still, and links flap", log_wedged, "^lost lines=", wrong=("link", "route")),
     Fault("disk full, and a change of the inventory", disk_full, "cannot be written"),

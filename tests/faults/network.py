@@ -11,35 +11,39 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
 from l3ctl.control import ask
 from l3ctl.errors import L3ctlError, LabFailed
 from l3ctl.kernel.tables import Kernel
-from l3ctl.lab.crowd import PROGRAM
+from l3ctl.lab.crowd import PROGRAM, link_local_of, lladdr_of
 from l3ctl.lab.peered import Peered
-from l3ctl.model import Port
+from l3ctl.model import Host, Port
 from l3ctl.xdp.libbpf import program_on
 from l3ctl.xdp.program import mount_bpffs
 
 PORTS = 20
 HOLD_TIME = 9
 """seconds without a word after which a BGP session is over"""
-PATIENCE = 20.0
+PATIENCE = 90.0
 """seconds in which everything is as it should be again, or the fault has not healed"""
+HOSTS_FROM = 1 << 17
+"""the number of the bulk's first host"""
 _POLL = 0.02
 _STATE_SIZE = "2m"
 """of the folder that stands for /var/lib/l3ctl"""
-_PIPE_SIZE = 16384
+_LITTLE = 4096
 """bytes"""
 
 
 class Network(Peered):
     """Made when entered, and removed when left."""
 
-    def __init__(self, prefix: str, count: int = PORTS) -> None:
-        super().__init__(prefix, count)
+    def __init__(self, prefix: str, count: int = PORTS, bulk: int = 0) -> None:
+        """`bulk` hosts are on ports of their own."""
+        super().__init__(prefix, count, bulk)
         self.code: Path | None = None
         """where an agent that is started from now on has its code; None: here"""
         self.state_dir = self.run_dir / "var"
@@ -54,7 +58,6 @@ class Network(Peered):
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={_STATE_SIZE}", "tmpfs", str(self.state_dir)], check=True)
             os.mkfifo(self._log_pipe)
             self._log_end = os.open(self._log_pipe, os.O_RDWR | os.O_CLOEXEC)
-            fcntl.fcntl(self._log_end, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             with self._log_pipe.open("rb") as pipe, (self.run_dir / "agent.log").open("ab") as log:
                 self._journal = subprocess.Popen(["cat"], stdin=pipe, stdout=log)
         except BaseException:
@@ -83,6 +86,14 @@ class Network(Peered):
         subprocess.run(["umount", "--lazy", "--recursive", str(self.run_dir)], capture_output=True, check=False)
         super().__exit__(*unused)
 
+    def _bulk_port(self, number: int, bulk: int) -> Port:
+        """One host for each prefix."""
+        port = super()._bulk_port(number, bulk)
+        (all_,) = port.hosts
+        first = HOSTS_FROM + number * len(all_.ipv6)
+        hosts = (Host(lladdr_of(first + at), link_local_of(first + at), (prefix,)) for at, prefix in enumerate(all_.ipv6))
+        return replace(port, hosts=tuple(hosts))
+
     def told(self) -> dict[str, object]:
         """With a short hold time, so that its end is not far."""
         told = super().told()
@@ -100,11 +111,14 @@ class Network(Peered):
 
     @contextmanager
     def log_wedged(self) -> Iterator[None]:
-        """Who writes the log down stands still."""
+        """Who writes the log down stands still, and there is little room for what comes."""
         self._journal.send_signal(signal.SIGSTOP)
+        before = fcntl.fcntl(self._log_end, fcntl.F_GETPIPE_SZ)
+        fcntl.fcntl(self._log_end, fcntl.F_SETPIPE_SZ, _LITTLE)
         try:
             yield
         finally:
+            fcntl.fcntl(self._log_end, fcntl.F_SETPIPE_SZ, before)
             self._journal.send_signal(signal.SIGCONT)
 
     def begin(self) -> None:
@@ -226,8 +240,8 @@ class Network(Peered):
 
     @property
     def other(self) -> Port:
-        """A port that is not the innocent host's."""
-        return self.ports[7]
+        """A port that is not the innocent host's, of a host with addresses of both families."""
+        return self.ports[6]
 
     @contextmanager
     def link_down(self) -> Iterator[None]:

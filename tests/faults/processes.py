@@ -97,6 +97,7 @@ FAULTS = (
     Fault("agent killed, a link goes down before it is back", killed("agent", meanwhile=link_down), "^withdraw ", wrong=("link", "route")),
     Fault("its reader of the inventory killed", killed("reader"), "the process that reads"),
     Fault("its reader killed by the kernel, out of memory", starved("reader"), "the process that reads"),
+    Fault("reading the inventory hangs for 3 s", stopped("reader"), None),
     Fault("relay killed", killed("relay"), "relay", by="ExaBGP"),
     Fault("relay stopped for 3 s", stopped("relay"), None),
     Fault("relay and agent killed at once", killed("relay", "agent"), "^adopt ", by="ExaBGP"),
