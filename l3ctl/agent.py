@@ -136,7 +136,7 @@ class Agent:
         if now >= self._next_pass:
             self.full_pass()
         else:
-            self.look_again({*self._failures.ports()} | self._disturbed() | released)
+            self.look_again({*self._failures.ports()} | self._disturbed() | released | self._router.leaving.released(now))
         self._tell_violations()
 
     def _probe(self) -> None:

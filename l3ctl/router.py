@@ -3,6 +3,7 @@
 Keeps the promise of `diff` when steps fail: what depends on a failed step is held back, and what was announced on its strength withdrawn.
 """
 
+import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -14,6 +15,7 @@ from l3ctl.distrust import prepare
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, reason_of
 from l3ctl.kernel.tables import Kernel
+from l3ctl.leaving import Leaving
 from l3ctl.model import Announcement, Change, LinkFacts, Port, PortPolicy, PortState, Route, Settings, Verb
 from l3ctl.netdevs import Netdevs
 from l3ctl.present import AT_ONCE, ORPHAN, Present
@@ -41,6 +43,8 @@ class Router:
         self.away: frozenset[str] = frozenset()
         """ports whose host is not there, whatever the link says"""
         self.present = Present({}, settings, kernel, filter_)
+        self.leaving = Leaving(speaker)
+        self.ports: dict[str, Port] = {}
         self._removed: set[Route] = set()
         self._settled: object = None
         self._passes = 0
@@ -53,6 +57,7 @@ class Router:
         self.settings = settings
         self._settled = None
         self.edition += 1
+        self.leaving.others(self.ports.values())
         self.ports = {port.name: port for port in ports}
         self.present.replace(self.ports, settings)
         self._netdevs = Netdevs(self.ports.values(), (name for name in self.present.beside if name != ORPHAN))
@@ -62,6 +67,7 @@ class Router:
         self._settled = None
         self.edition += 1
         before = [self.ports.pop(name) for name in (*gone, *(port.name for port in ports)) if name in self.ports]
+        self.leaving.others(before)
         self.ports |= {port.name: port for port in ports}
         self._netdevs.change(before, ports)
         return {port.name for port in (*before, *ports)} | self.present.change(before, ports)
@@ -121,13 +127,14 @@ class Router:
         return name not in self.away and is_up(self.ports[name], self.links, self.settings)
 
     def carry_out(self, changes: Sequence[Change]) -> Made:
-        """Make the changes, which are in order: those made, and those that failed. What waits for one that failed is in neither.
+        """Make the changes, which are in order: those made, and those that failed. What waits is in neither.
 
         Raises:
             NetlinkFailed: the kernel does not answer; what was done is unknown.
         """
         if changes:
             self._settled = None  # whatever comes of it
+        changes = self.leaving.hold(changes, self.ports, self.is_up, time.monotonic())
         failed = prepare(self.kernel, self.ports, changes)
         unprepared = {failure.change.port for failure in failed}
         broken: dict[str, list[Change]] = {}

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -35,7 +36,7 @@ from l3ctl.lab.excess import Ledger, Report
 from l3ctl.lab.mirror import Mirror, Understand
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.lab.peered import BIRD_PROTOCOL, Peered
-from l3ctl.model import Address
+from l3ctl.model import Address, PortPolicy
 from l3ctl.site import Site, load_site
 from l3ctl.xdp.filter import Filter
 
@@ -63,6 +64,14 @@ def _announced(payload: bytes) -> tuple[str, bool] | None:
     return (str(entry.prefix), True) if entry is not None and entry.protocol == BIRD_PROTOCOL else None
 
 
+def judged_rightly(wanted: PortPolicy | None, found: PortPolicy | None) -> set[str]:
+    """The prefixes whose host's frames are judged as they should be: whatever the policy says of other hosts."""
+    if wanted is None or found is None or replace(wanted, hosts=()) != replace(found, hosts=()):
+        return set()
+    there = {(host.lladdr, host.link_local): {*host.prefixes()} for host in found.hosts}
+    return {str(prefix) for host in wanted.hosts for prefix in {*host.prefixes()} & there.get((host.lladdr, host.link_local), set())}
+
+
 class Observer:
     """Looks at one router, whose site this is, and at its upstream."""
 
@@ -71,7 +80,6 @@ class Observer:
         self._hosts = {str(prefix): (port, host) for port in site.ports for host in port.hosts for prefix in host.prefixes()}
         self._by_netdev = _grouped((netdev, name) for name, (port, _) in self._hosts.items() for netdev in {port.interface, port.guard})
         self._by_neighbour = _grouped((_entry(port.interface, host.link_local), name) for name, (port, host) in self._hosts.items())
-        self._by_port = _grouped((port.name, name) for name, (port, _) in self._hosts.items())
         self._lladdrs = {_entry(port.interface, host.link_local): host.lladdr for port in site.ports for host in port.hosts}
         with upstream.entered():
             self._announced = _routes(BIRD_PROTOCOL, _announced)
@@ -135,9 +143,9 @@ class Observer:
             self._digest = self._filter.digest(max(self._names)) if there_is else b""
             found = self._filter.read(links) if there_is else {}
             wanted = {port.name: desired_policy(port, links, settings) for port in self._site.ports}
-            self._right = {name for name, policy in wanted.items() if policy is not None and found.get(name) == policy}
+            self._right = set().union(*(judged_rightly(wanted[name], found.get(name)) for name in wanted))
         there = {self._names.get(ifindex) for ifindex in places}
-        self._guarded = {port.name for port in self._site.ports if port.name in self._right and port.guard in there}
+        self._guarded = {name for name in self._right if self._hosts[name][0].guard in there}
         self._next_policies = time.monotonic() + _POLICY_SHARE * cost
 
     def _missing(self) -> Callable[[frozenset[str]], Mapping[str, Collection[str]]]:
@@ -146,12 +154,11 @@ class Observer:
         there, lacking = self._routes.read(), self._by_neighbour.keys() - self._neighbours.read()
         if time.monotonic() >= self._next_policies:
             self._look_at_policies()
-        unguarded = self._by_port.keys() - self._guarded
         return lambda prefixes: {
             "link": prefixes & _all(self._by_netdev, down),
             "route": prefixes - there,
             "neighbour": prefixes & _all(self._by_neighbour, lacking),
-            "policy": prefixes & _all(self._by_port, unguarded),
+            "policy": prefixes - self._guarded,
         }
 
     def samples(self) -> Iterator[None]:

@@ -183,6 +183,12 @@ class Network(Peered):
                 raise LabFailed(f"not healed within {PATIENCE:g} s: {wrong}")
             time.sleep(_POLL)
 
+    def works(self) -> bool:
+        """Whether the agent answers, has its relay, and the session stands, with no End-of-RIB waited for."""
+        told = ask(self.run_dir / "agent.sock", {"command": "status"})
+        said = self.birdc("show protocols all l3ctl")
+        return bool(told["bgp"]["relay"]) and "Established" in said and "Graceful restart active" not in said
+
     def mark(self) -> None:
         """What is told counts from here."""
         self._mark = (self.run_dir / "agent.log").stat().st_size
@@ -198,7 +204,7 @@ class Network(Peered):
         until = time.monotonic() + seconds
         while not any(words in line for line in self.log()):
             if time.monotonic() > until:
-                raise LabFailed(f"the agent did not tell of '{words}' within {seconds:g} s", *self.log()[-3:])
+                raise LabFailed(f"the agent did not tell of '{words}' within {seconds:g} s", " | ".join(self.log()[-3:]))
             time.sleep(_POLL)
 
     # what faults are made of

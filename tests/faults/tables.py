@@ -12,7 +12,7 @@ from tests.faults.fault import Fault
 from tests.faults.network import Network
 
 _MISSING = "what its packets need is missing until it is back"
-_FLAPS = 2000
+FLAPS = 2000
 _OVERRUN = 40_000
 _PASS_ALL = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 2, 0x95, 0, 0, 0)
 """an XDP program: r0 = XDP_PASS; exit"""
@@ -44,7 +44,7 @@ def sysctls_set_back(network: Network) -> None:
 def link_events(network: Network) -> None:
     """A storm of them, which ends with all links up."""
     links = Links(network, network.ports[1:], 0)
-    while links.toggles < _FLAPS:
+    while links.toggles < FLAPS:
         links.burst(100)
     links.set(network.ports[1:], up=True)
 
@@ -64,7 +64,6 @@ def overrun(network: Network) -> None:
         network.router.ip(*(f"addr {verb} 203.0.113.99/32 dev lo" for _ in range(_OVERRUN) for verb in ("add", "del")))
     finally:
         network.signal("agent", signal.SIGCONT)
-    network.hears("overrun")
 
 
 def filter_unpinned(network: Network) -> None:
@@ -129,7 +128,7 @@ FAULTS = (
     Fault("all routes flushed", routes_flushed, "^add .*route", costs=_MISSING, wrong=("route",)),
     Fault("gateway's addresses deleted on every port", gateway_addresses_deleted, "^add .*fe80::1"),
     Fault("sysctls of every port set back", sysctls_set_back, "^replace .*accept_ra"),
-    Fault(f"{_FLAPS} link events on other ports at full speed", link_events, "^withdraw ", wrong=("link", "route")),
+    Fault(f"{FLAPS} link events on other ports at full speed", link_events, "^withdraw ", wrong=("link", "route")),
     Fault("a netdev deleted and made anew", netdev_made_anew, "^add .*policy", wrong=("link", "route", "neighbour", "policy")),
     Fault("netlink events lost", overrun, "^overrun "),
     Fault("filter taken off one netdev", filter_unpinned, "^replace .*policy", wrong=("policy",)),

@@ -22,7 +22,7 @@ LAYERS = (
     {"intake", "liveness"},
     {"status", "silence", "words", "probing", "urgent", "untold", "next_hops", "planned"},
     {"router", "violations"},
-    {"netdevs", "distrust"},
+    {"netdevs", "distrust", "leaving"},
     {"present"},
     {"reader"},
     {"followed"},
