@@ -139,7 +139,7 @@ class Intake:
             always = self._router.take_over
             self._router.take_over = always or take_over
             try:
-                changes = self._take(told.site, trial=trial)
+                changes = [*self._take(told.site, trial=trial), *self._router.leaving.held()]
             except L3ctlError as error:
                 later.fail(error)
                 return

@@ -33,6 +33,7 @@ class Leaving:
         self._waits: dict[str, _Wait] = {}
         """by port; what is left on the netdev of one that is billed no longer stands under that netdev's name"""
         self._netdevs: dict[str, str] = {}
+        self._held: dict[str, list[Change]] = {}
 
     def others(self, before: Iterable[Port]) -> None:
         """These ports are billed otherwise now, or no longer."""
@@ -49,7 +50,14 @@ class Leaving:
                     self._wait(name, item, now)
         if not self._waits:
             return changes
-        return [one for one in changes if one.verb is Verb.WITHDRAW or one.port not in self._waits]
+        held = [one for one in changes if one.port in self._waits and one.verb is not Verb.WITHDRAW]
+        for name in {one.port for one in held}:
+            self._held[name] = [one for one in held if one.port == name]
+        return [one for one in changes if one.port not in self._waits or one.verb is Verb.WITHDRAW]
+
+    def held(self) -> list[Change]:
+        """What waits now, and is made soon."""
+        return [change for changes in self._held.values() for change in changes]
 
     def _wait(self, name: str, item: Announcement, now: float) -> None:
         wait = self._waits.setdefault(name, _Wait([], now + _PATIENCE))
@@ -70,4 +78,5 @@ class Leaving:
         }
         for name in released:
             del self._waits[name]
+            self._held.pop(name, None)
         return released

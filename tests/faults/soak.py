@@ -42,6 +42,8 @@ ATTACK_RATE = 2000
 TOGGLES = (1, 6)
 CHANGED = 5
 """ports whose record changes at a time"""
+GOING = 20
+"""one port in so many may be gone at a time: less than max_shrink lets go"""
 CALM = (0.5, 4.0)
 """seconds between two faults"""
 NEWS = 1.0
@@ -162,7 +164,7 @@ def _customer(port: Port) -> Customer:
 
 
 class _Records:
-    """The inventory as it changes: hosts lose their IPv4 address, and get it back."""
+    """The inventory as it changes: hosts lose their IPv4 address, ports go altogether, and all of it comes back."""
 
     def __init__(self, network: Network, seed: int) -> None:
         self._file = network.run_dir / "inventory.yaml"
@@ -171,22 +173,27 @@ class _Records:
         head, *lines = self._file.read_text().splitlines()
         self._head, self._records = head, [json.loads(line.removeprefix("  - ")) for line in lines]
         self._changeable = [number for number, one in enumerate(self._records) if number >= LEFT_ALONE + ATTACKERS and one["ipv4"]]
+        self._goable = self._chosen.sample(range(LEFT_ALONE + ATTACKERS, len(self._records)), len(self._records) // GOING)
         self._without: set[int] = set()
+        self._gone: set[int] = set()
         self.changes = 0
 
     def change(self) -> None:
         """A few of them."""
         self._without ^= set(self._chosen.sample(self._changeable, min(CHANGED, len(self._changeable))))
+        self._gone ^= {self._chosen.choice(self._goable)}
         self._write()
         self.changes += 1
 
     def settle(self) -> None:
         """All as they were."""
         self._without.clear()
+        self._gone.clear()
         self._write()
 
     def _write(self) -> None:
-        records = (one | {"ipv4": []} if number in self._without else one for number, one in enumerate(self._records))
+        there = ((number, one) for number, one in enumerate(self._records) if number not in self._gone)
+        records = (one | {"ipv4": []} if number in self._without else one for number, one in there)
         self._network.put(self._file, "".join([f"{self._head}\n", *(f"  - {json.dumps(one)}\n" for one in records)]).encode())
 
 

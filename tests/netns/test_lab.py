@@ -193,6 +193,10 @@ def test_plan_and_apply_go_by_the_files_as_they_are_now(lab: Lab) -> None:
     assert {change["port"] for change in made["changes"]} == there
     assert made["failed"] == []
     lab.wait("web1's end", lambda: lab.bird_prefixes() == lab.expected_prefixes() - {str(WEB1.ipv6), f"{WEB1.ipv4}/32"}, WHOLE)
+    lab.wait("nothing left to do", lambda: in_sync(lab), WHOLE)
+    lines = lab.router.log("agent").read_text().splitlines()
+    told = [line.split()[0] for line in lines if str(WEB1.ipv6) in line]
+    assert told[-2:] == ["withdraw", "remove"], "ExaBGP has taken the withdraw before the route goes"
 
     text = lab.config.read_text()
     lab.write_inventory(records)
