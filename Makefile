@@ -20,7 +20,7 @@ VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test vm vm-packages evasion netbox fuzz lint box lab lab-down vagrant-validate vagrant-test clean
+.PHONY: help setup demo test vm vm-packages evasion netbox faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -82,6 +82,16 @@ vm: setup vm-packages ## The tests of VLANs and VRFs in stock Debian kernels; KE
 netbox: setup ## The NetBox source against a real NetBox, which takes some minutes to make the first time
 	@$(call install_packages,mmdebstrap)
 	@L3CTL_NETBOX=1 $(VENV)/bin/python -m pytest -q tests/netbox
+
+faults: setup ## Every fault of the matrix, as a table, which docs/FAULTS.md then is
+	@rm -f .make/faults.txt .make/faults.md
+	@L3CTL_FAULTS=all $(VENV)/bin/python -m pytest -q tests/faults && status=0 || status=$$?; \
+		cat .make/faults.txt; [ $$status != 0 ] || cp .make/faults.md docs/FAULTS.md; exit $$status
+
+MINUTES ?= 30
+PORTS ?= 1000
+soak: setup ## Faults, flaps, attacks and changes of the inventory together, for MINUTES=30 at PORTS=1000
+	@$(VENV)/bin/python -m tests.faults.soak --minutes $(MINUTES) --ports $(PORTS)
 
 SECONDS ?= 60
 fuzz: setup ## The filter against the model of its contract, for SECONDS=60

@@ -92,6 +92,7 @@ class Observer:
             self._neighbours = Mirror(requests, _NEIGHBOUR_GROUPS, types, _NEIGHBOUR, self._neighbour)
         self._filter = Filter(site.config.bpffs)
         self._digest, self._right, self._guarded = b"", set[str](), set[str]()
+        self._unguarded: frozenset[str] = frozenset()
         self._ledger = Ledger()
         self._times: list[float] = []
         self._lost, self._next_policies = 0, 0.0
@@ -149,17 +150,26 @@ class Observer:
         self._next_policies = time.monotonic() + _POLICY_SHARE * cost
 
     def _missing(self) -> Callable[[frozenset[str]], Mapping[str, Collection[str]]]:
-        """Read the router; what of these prefixes lacks what."""
+        """Read the router; what of these prefixes lacks what.
+
+        Policies are not looked at each time. A prefix that lacked one when they were may have got it since, and then been announced: only
+        one that was announced then, and ever since, lacks it still.
+        """
         down = {netdev for netdev in self._by_netdev if not self._is_up(netdev)}
         there, lacking = self._routes.read(), self._by_neighbour.keys() - self._neighbours.read()
-        if time.monotonic() >= self._next_policies:
+        if looked := time.monotonic() >= self._next_policies:
             self._look_at_policies()
-        return lambda prefixes: {
-            "link": prefixes & _all(self._by_netdev, down),
-            "route": prefixes - there,
-            "neighbour": prefixes & _all(self._by_neighbour, lacking),
-            "policy": prefixes - self._guarded,
-        }
+
+        def missing(prefixes: frozenset[str]) -> Mapping[str, Collection[str]]:
+            self._unguarded = prefixes - self._guarded if looked else prefixes & self._unguarded
+            return {
+                "link": prefixes & _all(self._by_netdev, down),
+                "route": prefixes - there,
+                "neighbour": prefixes & _all(self._by_neighbour, lacking),
+                "policy": self._unguarded,
+            }
+
+        return missing
 
     def samples(self) -> Iterator[None]:
         """Take one sample at a time, for ever."""

@@ -30,7 +30,7 @@ def routes_flushed(network: Network) -> None:
 
 
 def gateway_addresses_deleted(network: Network) -> None:
-    network.router.ip(*(f"addr del fe80::1/64 dev {port.interface}" for port in network.ports))
+    network.router.run("ip", "-6", "addr", "flush", "to", "fe80::1")
 
 
 def sysctls_set_back(network: Network) -> None:
