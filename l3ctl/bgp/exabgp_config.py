@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shlex
+import sys
 from pathlib import Path
 
 from l3ctl.bgp.lines import Wording
@@ -18,6 +19,11 @@ def environment(user: str | None) -> dict[str, str]:
         "exabgp_daemon_user": user or "root",  # and so is a relay that it starts later
         "exabgp_log_processes": "false",  # a line for each route, which costs more than the route
     }
+
+
+def start_command(configuration: str) -> list[str]:
+    """What starts ExaBGP with a configuration, and without a clock that may be set under it (`steady_exabgp`)."""
+    return [sys.executable, "-P", "-m", "l3ctl.bgp.steady_exabgp", "server", configuration]
 
 
 def exabgp_config(settings: BgpSettings, relay_command: str) -> str:

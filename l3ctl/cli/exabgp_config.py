@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from l3ctl.bgp.exabgp_config import environment, exabgp_config
+from l3ctl.bgp.exabgp_config import environment, exabgp_config, start_command
 from l3ctl.bgp.user import group_of, ids_of
 from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.errors import BadInput, Problem
@@ -30,8 +30,7 @@ def command(config_path: Path, output: Path | None, as_json_text: bool) -> None:
     relay = shlex.join([str(Path(sys.executable).with_name("l3ctl")), "relay", "--socket", str(config.bgp_socket)])
     text = exabgp_config(settings, relay)
     variables = environment(settings.user)
-    exabgp = str(Path(sys.executable).with_name("exabgp"))
-    start = f"env {' '.join(f'{name}={value}' for name, value in variables.items())} {exabgp} server {output or 'FILE'}"
+    start = f"env {' '.join(f'{name}={value}' for name, value in variables.items())} {shlex.join(start_command(str(output or 'FILE')))}"
     if settings.user:
         start = f"setpriv --reuid={settings.user} --regid={group_of(settings.user)} --clear-groups {start}"
     text = f"# {start}\n{text}"

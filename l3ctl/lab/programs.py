@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from l3ctl.bgp.exabgp_config import environment
+from l3ctl.bgp.exabgp_config import environment, start_command
 from l3ctl.bgp.user import group_of
 from l3ctl.errors import LabFailed
 from l3ctl.lab.customers import EXABGP_USER, UPSTREAM6, inventory
@@ -19,7 +19,6 @@ from l3ctl.lab.machine import found
 from l3ctl.lab.namespaces import Namespace, run
 
 PROGRAM = Path(sys.executable).with_name("l3ctl")
-_EXABGP = Path(sys.executable).with_name("exabgp")
 _PATIENCE = float(os.environ.get("L3CTL_PATIENCE", "1"))
 """what the lab's time limits are multiplied by: an emulated processor is ten times slower"""
 
@@ -150,11 +149,12 @@ class Upstream(Inhabited):
         return routes
 
 
-def start_exabgp(namespace: Namespace, conf: Path, log: Path) -> "subprocess.Popen[bytes]":
+def start_exabgp(namespace: Namespace, conf: Path, log: Path, beside: Mapping[str, str] | None = None) -> "subprocess.Popen[bytes]":
     """Start ExaBGP as a user that may do nothing but read: this program may be in a folder closed to others."""
+    more = ["env", *(f"{name}={value}" for name, value in beside.items())] if beside else []  # for itself, not for who makes it a user's
     may_read = ["--inh-caps", "-all,+dac_read_search", "--ambient-caps", "+dac_read_search"]
     user = ["setpriv", f"--reuid={EXABGP_USER}", f"--regid={group_of(EXABGP_USER)}", "--clear-groups", *may_read]
-    return namespace.start([*user, str(_EXABGP), "server", str(conf)], log, environment(EXABGP_USER))
+    return namespace.start([*user, *more, *start_command(str(conf))], log, environment(EXABGP_USER))
 
 
 def prefixes_shown(routes: str) -> set[str]:

@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from pathlib import Path
 
 from l3ctl.bgp import relay
-from l3ctl.bgp.exabgp_config import environment, exabgp_config
+from l3ctl.bgp.exabgp_config import environment, exabgp_config, start_command
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Announcement
@@ -25,7 +25,6 @@ from l3ctl.peering import BgpSettings, Peer
 from tests.bgp.peers import GLOBAL, LINK, LINK_LOCAL, Bird, Daemon, Session
 
 ROUTER, UPSTREAM = GLOBAL.remote, GLOBAL.local
-EXABGP = Path(sys.executable).with_name("exabgp")
 
 
 def peer(address: IPv6Address = UPSTREAM, *, next_hop: IPv6Address = ROUTER, remote_as: int = 65000) -> Peer:
@@ -99,7 +98,7 @@ class TwoRouters:
         command = f"{sys.executable} -I {relay.__file__} {self.socket_path}"
         path = self.directory / "exabgp.conf"
         path.write_text(exabgp_config(bgp, command))
-        self.exabgp = self.router.start([str(EXABGP), "server", str(path)], self.directory / "exabgp.log", env=environment(None))
+        self.exabgp = self.router.start(start_command(str(path)), self.directory / "exabgp.log", env=environment(None))
 
     def kill_exabgp(self) -> None:
         assert self.exabgp is not None

@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ from l3ctl.errors import L3ctlError, LabFailed
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.crowd import PROGRAM, link_local_of, lladdr_of
 from l3ctl.lab.peered import Peered
+from l3ctl.lab.programs import start_exabgp
 from l3ctl.model import Host, Port
 from l3ctl.xdp.libbpf import program_on
 from l3ctl.xdp.program import mount_bpffs
@@ -31,6 +33,7 @@ PATIENCE = 90.0
 """seconds in which everything is as it should be again, or the fault has not healed"""
 HOSTS_FROM = 1 << 17
 """the number of the bulk's first host"""
+FAKETIME = f"/usr/lib/{sysconfig.get_config_var('MULTIARCH')}/faketime/libfaketime.so.1"
 _POLL = 0.02
 _STATE_SIZE = "2m"
 """of the folder that stands for /var/lib/l3ctl"""
@@ -47,6 +50,8 @@ class Network(Peered):
         self.code: Path | None = None
         """where an agent that is started from now on has its code; None: here"""
         self.state_dir = self.run_dir / "var"
+        self.clock: Path | None = None
+        """what programs that are started from now on add to the time, as faketime(1) has it"""
         self._log_pipe = self.run_dir / "log.pipe"
         self._mark = 0
 
@@ -104,10 +109,25 @@ class Network(Peered):
     def _start_agent(self) -> "subprocess.Popen[bytes]":
         """In this mount namespace, as a service; its log goes through a pipe to somebody who writes it down."""
         words = ["nsenter", f"--net={self.router.path}", str(PROGRAM), "agent", "--config", str(self.config)]
-        env = os.environ | ({"PYTHONPATH": str(self.code)} if self.code else {})
+        env = os.environ | self._faked() | ({"PYTHONPATH": str(self.code)} if self.code else {})
         with self._log_pipe.open("ab") as log:
             self.agent = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True)
         return self.agent
+
+    def _start_exabgp(self) -> "subprocess.Popen[bytes]":
+        return start_exabgp(self.router, self.run_dir / "exabgp.conf", self.run_dir / "exabgp.log", self._faked())
+
+    def _faked(self) -> dict[str, str]:
+        """The clock that can be set: of the processes, not of the machine. What the kernel and BIRD go by, nobody can set."""
+        if self.clock is None:
+            return {}
+        told = {
+            "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DISABLE_SHM": "1",
+        }
+        return {"LD_PRELOAD": FAKETIME, **told}
 
     @contextmanager
     def log_wedged(self) -> Iterator[None]:

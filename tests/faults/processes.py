@@ -89,6 +89,26 @@ def other_layout(network: Network) -> None:
         network.waits("its agent answers", lambda: not network.left())
 
 
+def clock_stepped(network: Network) -> None:
+    """A day forward, and back; each for longer than the hold time."""
+    clock = network.run_dir / "clock"
+    network.put(clock, b"+0\n")
+    again = killed("agent", "exabgp")
+    network.clock = clock
+    try:
+        again(network)
+        network.waits("they work", network.works)
+        before = network.pid("exabgp")
+        for step in (b"+1d\n", b"+0\n"):
+            network.put(clock, step)
+            time.sleep(HOLD_TIME + 2)
+        assert network.pid("exabgp") == before
+        assert network.works()
+    finally:
+        network.clock = None
+        again(network)
+
+
 FAULTS = (
     Fault("agent killed", killed("agent"), "^adopt "),
     Fault("agent killed by the kernel, out of memory", starved("agent"), "^adopt "),
@@ -109,6 +129,7 @@ FAULTS = (
         f"ExaBGP stopped for {HOLD_TIME + 4} s, longer than the hold time", stopped("exabgp", HOLD_TIME + 4), "peer", costs=_PEER_FORGETS
     ),
     Fault("peer killed", killed("bird"), "peer", by="the service manager", costs=_PEER_FORGETS),
+    Fault("clock stepped a day forward, and back", clock_stepped, None),
     Fault("a second agent started", second_agent, "an agent runs for this router already"),
     Fault("agent upgraded to one with another layout of maps", other_layout, "^replace what=filter"),
 )

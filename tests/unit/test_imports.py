@@ -97,7 +97,7 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
         ("bcc", "xdp/loader.py"),
         ("yaml", ("reading/document.py", "lab/bench_inventory.py")),  # which measures it
         ("inotify_simple", "inventory/"),
-        ("exabgp", "nobody: it is a program beside us"),
+        ("exabgp", "bgp/steady_exabgp.py"),  # which is that program
         ("psycopg", "inventory/sources/postgresql_session.py"),
         ("requests", "inventory/"),
         ("pynetbox", "inventory/sources/netbox.py"),
