@@ -8,9 +8,9 @@ because its log does.
 import logging
 import os
 import select
-import sys
 
 _log = logging.getLogger("l3ctl")
+_STDERR = 2
 _AT_ONCE = 4096
 """bytes that a pipe has room for when it is said to have any (PIPE_BUF of pipe(7))"""
 
@@ -49,7 +49,7 @@ class _Lines(logging.Handler):
 
 def configure() -> None:
     """Send events to stderr."""
-    handler = _Lines(sys.stderr.fileno())
+    handler = _Lines(_STDERR)
     handler.setFormatter(logging.Formatter("%(message)s"))
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)
