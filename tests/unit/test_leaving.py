@@ -1,0 +1,82 @@
+"""What billing takes away keeps its ground until ExaBGP has taken the withdraw. The speaker is the real one; this test is its relay."""
+
+from ipaddress import IPv6Address, ip_network
+
+from l3ctl.leaving import _AFTERWARDS, _PATIENCE, Leaving
+from l3ctl.model import Announcement, Change, Host, Port, Route, Verb
+from l3ctl.present import ORPHAN
+from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, Table, announcements, table  # noqa: F401  the fixture
+
+PREFIX, OTHER = "2001:db8:11::/64", "2001:db8:12::/64"
+
+
+def port(name: str, netdev: str, *prefixes: str) -> Port:
+    networks = tuple(ip_network(prefix) for prefix in prefixes)
+    return Port(name, netdev, netdev, None, (Host("52:54:00:00:00:01", IPv6Address("fe80::1"), networks),))  # type: ignore[arg-type]
+
+
+def withdraw(name: str, prefix: str) -> Change:
+    (one,) = announcements(prefix)
+    return Change(name, Verb.WITHDRAW, one)
+
+
+def remove(name: str, netdev: str, prefix: str) -> Change:
+    return Change(name, Verb.REMOVE, Route(netdev, ip_network(prefix), IPv6Address("fe80::1"), 1024))
+
+
+WEB, DB = port("web1", "p0", PREFIX), port("db1", "p1", OTHER)
+GOING = [withdraw("web1", PREFIX), remove(f"{ORPHAN}p0", "p0", PREFIX)]
+"""web1 is billed no longer: what is left stands under its netdev's name"""
+ELSEWHERE = remove("db1", "p1", "2001:db8:13::/64")
+
+
+def announcing(bench: Table) -> Leaving:
+    """All of it is announced, and the relay there."""
+    bench.speaker.want_together({"web1": announcements(PREFIX), "db1": announcements(OTHER)})
+    bench.speaker.complete()
+    bench.say(bench.relay(), *(f"held {PEER} {prefix} {ATTRIBUTES}" for prefix in (PREFIX, OTHER)), "ready")
+    leaving = Leaving(bench.speaker)
+    leaving.others([WEB, DB])
+    return leaving
+
+
+def test_the_route_goes_when_exabgp_has_taken_the_withdraw(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    made = leaving.hold([*GOING, ELSEWHERE], {"db1": DB}, lambda _: True, 0.0)
+    assert list(made) == [GOING[0], ELSEWHERE], "others go on"
+    assert leaving.held() == [GOING[1]]
+    table.speaker.want("web1", frozenset())
+    assert leaving.released(1.0) == set()
+    assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 1.0)) == []
+    table.say(table.relays[0], "done")
+    assert leaving.released(1.0) == set(), "it answers before it sends"
+    assert leaving.released(1.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+    assert leaving.held() == []
+    assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 2.0)) == GOING[1:]
+
+
+def test_an_exabgp_that_does_not_answer_is_waited_for_so_long(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    table.speaker.want("web1", frozenset())
+    assert leaving.released(_PATIENCE - 0.1) == set()
+    assert leaving.released(_PATIENCE) == {"web1", f"{ORPHAN}p0"}
+
+
+def test_nobody_waits_where_the_link_is_down_or_the_prefix_is_billed_elsewhere_or_nobody_hears(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    going = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX)]
+    assert list(leaving.hold(going, {"web1": port("web1", "p0")}, lambda _: False, 0.0)) == going
+    assert list(leaving.hold(GOING, {"db1": port("db1", "p1", PREFIX)}, lambda _: True, 0.0)) == GOING
+    for nobody in (Leaving(None), leaving):
+        table.relays[0].close()
+        table.turn()
+        assert list(nobody.hold(GOING, {}, lambda _: True, 0.0)) == GOING
+
+
+def test_a_port_that_keeps_another_prefix_waits_as_a_whole_and_has_it_all_along(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    more = Announcement(ip_network("2001:db8:14::/64"), IPv6Address("fe80::1"))
+    changes = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX), Change("web1", Verb.ANNOUNCE, more)]
+    assert list(leaving.hold(changes, {"web1": port("web1", "p0", OTHER)}, lambda _: True, 0.0)) == changes[:1]
+    assert leaving.held() == changes[1:]
