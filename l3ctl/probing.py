@@ -22,6 +22,8 @@ from l3ctl.router import Router
 from l3ctl.xdp import clock
 
 _SLOTS = 100
+_TRIED_AGAIN = 10.0
+"""seconds"""
 _PATIENCE = 250
 """milliseconds an answer may take; a later one shows at the next look"""
 
@@ -33,6 +35,11 @@ class _Slot:
     """of these, who can be asked, and is; and the netdev that their answers come in on"""
     batch: Batch | None = None
     """the questions; None where links or ports have changed since it was made"""
+    whose: list[str] = field(default_factory=list)
+    """of each question, the port"""
+    made_at: float = -math.inf
+    unasked: set[str] = field(default_factory=set)
+    """whose question did not go out this time: their silence says nothing"""
     due: float = math.inf
     """when its turn is; by the monotonic clock, like the next two"""
     send_at: float = math.inf
@@ -117,27 +124,31 @@ class Probing:
                 slot.look_at = math.inf
                 changed |= self._look(slot)
             if now >= slot.send_at:
-                self._ask(slot)
+                self._ask(slot, now)
                 slot.look_at = now + min(_PATIENCE / 1000, interval / 4)
                 late = now > slot.due + interval  # stopped for a while: what was left out is not made up for
                 self._plan_slot(slot, now + self._width() * number if late else slot.due + interval)
         self._plan()
         return changed
 
-    def _ask(self, slot: _Slot) -> None:
+    def _ask(self, slot: _Slot, now: float) -> None:
         if self._socket is None:
             self._socket = ProbeSocket()
-        if slot.batch is None or len(slot.asked) < len(slot.ports):  # who could not be asked may be now
+        # Who could not be asked may be now: links tell, and where that was lost it is tried again after a while.
+        if slot.batch is None or (len(slot.asked) < len(slot.ports) and now > slot.made_at + _TRIED_AGAIN):
+            slot.made_at = now
             questions = {name: [*self._questions(name)] for name in slot.ports}
             links, ports = self._router.links, self._router.ports
             slot.asked = {name: links[ports[name].guard].ifindex for name, frames in questions.items() if frames}
+            slot.whose = [name for name, frames in questions.items() for _ in frames]
             slot.batch = Batch([frame for frames in questions.values() for frame in frames])
         assert self._router.filter is not None
         coarse = clock.now()
         if not slot.looked:
             slot.looked = coarse
-        self._router.filter.ask(slot.asked, coarse + self._router.settings.probe_interval * 1_000_000)
-        self._socket.send(slot.batch)
+        # Until the next one is asked, and its answer may have come: who answers late is no violator.
+        self._router.filter.ask(slot.asked, coarse + (self._router.settings.probe_interval + _PATIENCE) * 1_000_000)
+        slot.unasked = {slot.whose[position] for position in self._socket.send(slot.batch)}
 
     def _questions(self, name: str) -> Iterable[tuple[int, bytes]]:
         """None where they cannot go out."""
@@ -161,7 +172,7 @@ class Probing:
                     self.away.discard(name)
                     changed.add(name)
                     event("up", port=name, reason="it answers")
-            elif name not in self.away:
+            elif name not in self.away and name not in slot.unasked:
                 self._misses[name] += 1
                 if self._misses[name] >= limit and self._router.filter.is_on(ifindex):  # else nobody would have heard an answer
                     self.away.add(name)

@@ -17,6 +17,7 @@ from l3ctl.lladdr import parse_lladdr
 
 _IPV6, _ARP = 0x86DD, 0x0806
 _ICMPV6 = 58
+_TC_PRIO_CONTROL = 7
 _OFTEN = {errno.ENETDOWN, errno.ENXIO, errno.ENODEV, errno.ENOBUFS, errno.EAGAIN, errno.EMSGSIZE}
 """of a netdev that has just gone or is busy: its host stays unasked, and the others are asked"""
 
@@ -97,18 +98,21 @@ class ProbeSocket:
     def __init__(self) -> None:
         try:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+            # Before the customers' own traffic, which would else decide by its amount whether a host seems to be there (tc-prio(8)).
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, _TC_PRIO_CONTROL)
         except OSError as error:
             raise NetlinkFailed(f"cannot open a packet socket: {error.strerror}", "the agent needs CAP_NET_RAW") from error
         self._send = ctypes.CDLL(None, use_errno=True).sendmmsg
         self._send.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
 
-    def send(self, batch: Batch) -> int:
-        """How many frames went out; one whose netdev does not take it is left out.
+    def send(self, batch: Batch) -> list[int]:
+        """The positions of the frames that did not go out, as their netdev, or its queue, did not take them.
 
         Raises:
             NetlinkFailed: the kernel refuses what no netdev is to blame for.
         """
-        count, begin, left_out = len(batch.messages), 0, 0
+        count, begin = len(batch.messages), 0
+        left_out: list[int] = []
         while begin < count:
             sent = self._send(self._socket.fileno(), ctypes.byref(batch.messages, begin * ctypes.sizeof(_Message)), count - begin, 0)
             if sent < 0:
@@ -117,10 +121,10 @@ class ProbeSocket:
                     continue
                 if number not in _OFTEN:
                     raise NetlinkFailed(f"cannot send probes: {os.strerror(number)}", "`l3ctl status` says how it stands")
-                left_out += 1
+                left_out.append(begin)
                 sent = 1
             begin += sent
-        return count - left_out
+        return left_out
 
     def close(self) -> None:
         """Send no more."""

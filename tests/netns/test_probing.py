@@ -216,3 +216,15 @@ def test_a_filter_that_is_not_there_is_no_silence(site: Site) -> None:
     finally:
         other.detach()
         other.close()
+
+
+def test_a_question_that_did_not_go_out_says_nothing_of_the_host(site: Site) -> None:
+    """As where a neighbour's flood has filled the queue: nothing that the host does would be heard."""
+    site.router.run("tc", "qdisc", "add", "dev", "p1", "root", "tbf", "rate", "8bit", "burst", "150", "limit", "150")
+    asked = site.counted(1)["probe-answer"]
+    time.sleep(INTERVAL / 1000 * 5 * MISSES)
+    assert site.counted(1)["probe-answer"] - asked < MISSES, "it is not asked"
+    assert site.routed() == ALL
+    site.router.run("tc", "qdisc", "del", "dev", "p1", "root")
+    site.unplug(1)
+    site.wait_for(ALL - {PREFIX[1]})
