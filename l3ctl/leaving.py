@@ -1,19 +1,22 @@
 """Prefixes that billing takes away while their link is up: withdrawn at once, and their ground goes when peers have been told.
 
-ExaBGP takes a command as soon as it is written, and the peer hears of it later: of five thousand, seconds later. A link that is down takes
-the ground away by itself; here it is ours to wait. Meanwhile nothing else of the port is changed, as what comes may need the place of what
-goes. A prefix that another port is billed for now is not waited for: there it is needed at once.
+ExaBGP takes a command as soon as it is written, and the peer hears of it later: of five thousand, seconds later; of an ExaBGP that is away
+the peer keeps all it had (RFC 4724). A link that is down takes the ground away by itself; here it is ours to wait, as long as we can.
+Meanwhile nothing else of the port is changed, as what comes may need the place of what goes. A prefix that another port is billed for now
+is not waited for: there it is needed at once.
+
+An agent that has just begun does not know what was announced for what it finds, and waits with every prefix that it takes away.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.model import Announcement, Change, Port, Verb
+from l3ctl.model import Announcement, Change, Port, Prefix, Route, Verb
 from l3ctl.present import ORPHAN
 
 _PATIENCE = 10.0
-"""seconds to wait for an ExaBGP that does not answer"""
+"""seconds to wait for an ExaBGP that does not answer, or a peer without a session: who has not heard of it by then may be away for hours"""
 _AFTERWARDS = 0.3
 """seconds from its last answer: it answers when it has taken a command, and sends it next"""
 
@@ -34,6 +37,7 @@ class Leaving:
         """by port; what is left on the netdev of one that is billed no longer stands under that netdev's name"""
         self._netdevs: dict[str, str] = {}
         self._held: dict[str, list[Change]] = {}
+        self._began: float | None = None
 
     def others(self, before: Iterable[Port]) -> None:
         """These ports are billed otherwise now, or no longer."""
@@ -41,11 +45,13 @@ class Leaving:
 
     def hold(self, changes: Sequence[Change], ports: Mapping[str, Port], is_up: Callable[[str], bool], now: float) -> Sequence[Change]:
         """What of these changes is to be made now."""
-        gone = [(one.port, one.item) for one in changes if one.verb is Verb.WITHDRAW and (one.port not in ports or is_up(one.port))]
-        if gone and self._speaker is not None and self._speaker.held() is not None:
-            billed = {prefix for port in ports.values() for host in port.hosts for prefix in host.prefixes()}
-            for name, item in gone:
-                assert isinstance(item, Announcement)
+        if self._speaker is not None:
+            billed: set[Prefix] | None = None
+            for name, item in self._gone(changes, self._speaker, now):
+                if name in ports and not is_up(name):
+                    continue
+                if billed is None:
+                    billed = {prefix for port in ports.values() for host in port.hosts for prefix in host.prefixes()}
                 if item.prefix not in billed:
                     self._wait(name, item, now)
         if not self._waits:
@@ -54,6 +60,16 @@ class Leaving:
         for name in {one.port for one in held}:
             self._held[name] = [one for one in held if one.port == name]
         return [one for one in changes if one.port not in self._waits or one.verb is Verb.WITHDRAW]
+
+    def _gone(self, changes: Sequence[Change], speaker: Speaker, now: float) -> Iterator[tuple[str, Announcement]]:
+        """What peers may have heard of, by port, and are to forget."""
+        self._began = now if self._began is None else self._began
+        ignorant = not speaker.is_complete() and now < self._began + _PATIENCE
+        for one in changes:
+            if one.verb is Verb.WITHDRAW and isinstance(one.item, Announcement):
+                yield one.port, one.item
+            elif ignorant and one.verb is Verb.REMOVE and isinstance(one.item, Route) and one.item.next_hop is not None:
+                yield one.port, Announcement(one.item.prefix, one.item.next_hop)
 
     def held(self) -> list[Change]:
         """What waits now, and is made soon."""
@@ -69,7 +85,7 @@ class Leaving:
     def released(self, now: float) -> set[str]:
         """The ports that wait no longer, to be looked at again."""
         for wait in self._waits.values():
-            if wait.answered is None and (self._speaker is None or self._speaker.settled(wait.announcements)):
+            if wait.answered is None and (self._speaker is None or self._speaker.withdrawn(wait.announcements)):
                 wait.answered = now
         released = {
             name

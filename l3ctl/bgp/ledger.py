@@ -88,6 +88,10 @@ class Ledger:
             self._complete = True
             self._resync()
 
+    def is_complete(self) -> bool:
+        """Whether they have."""
+        return self._complete
+
     # what ExaBGP says, through the relay
 
     def adopt(self, peer: str, prefix: str, attributes: str) -> bool:
@@ -226,10 +230,16 @@ class Ledger:
         attributes = self._have.get((peer, prefix))
         return attributes is not None and attributes == self._wording.attributes(peer, announcement)
 
-    def settled(self, announcements: Iterable[Announcement]) -> bool:
-        """Whether no change of these prefixes is still to be asked or answered."""
-        keys = {(peer, str(announcement.prefix)) for announcement in announcements for peer in self._wording.peers}
-        return not any(key in self._underway or key in self._pending or key in self._waiting for key in keys)
+    def withdrawn(self, announcements: Iterable[Announcement]) -> bool:
+        """Whether ExaBGP has answered that it holds none of these prefixes, but for those that are wished, and each peer can have heard so.
+
+        A peer without a session may keep for a while what it heard before (RFC 4724).
+        """
+        if not (self._ready and self._complete and self._up.issuperset(self._wording.peers)):
+            return False
+        prefixes = (str(announcement.prefix) for announcement in announcements)
+        keys = {(peer, prefix) for prefix in prefixes if prefix not in self._wished for peer in self._wording.peers}
+        return not any(key in self._have or key in self._underway or key in self._pending for key in keys)
 
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP would not take, and is not asked again until the wish changes."""

@@ -120,9 +120,16 @@ class Speaker:
         """What ExaBGP announces to every peer, and strays to any (their host is `ledger.UNKNOWN_HOST`); None while no relay is ready."""
         return self._ledger.held()
 
-    def settled(self, announcements: Iterable[Announcement]) -> bool:
-        """Whether ExaBGP has answered all that concerns these prefixes. True also without a relay: there is nobody to wait for."""
-        return self._ledger.settled(announcements)
+    def withdrawn(self, announcements: Iterable[Announcement]) -> bool:
+        """Whether ExaBGP has answered that it holds none of these prefixes, but for those that are wished, and every peer has a session.
+
+        False without a relay: nobody knows then.
+        """
+        return self._ledger.withdrawn(announcements)
+
+    def is_complete(self) -> bool:
+        """Whether every port's wish has been given once."""
+        return self._ledger.is_complete()
 
     def in_sync(self) -> bool:
         """Whether a relay is there and nothing is left to be sent or answered."""

@@ -2,7 +2,8 @@
 
 Each is started again as a service manager would; the relay by ExaBGP itself, which exits at its sixth death within a minute, so that deaths
 of ExaBGP are dealt out among those of the relay. A peer with graceful restart forgets what it kept when ExaBGP dies a second time before
-its End-of-RIB (RFC 4724, 4.2), so the next death of ExaBGP waits for that; every other may come in the middle of a resync.
+its End-of-RIB (RFC 4724, 4.2), so the next death of ExaBGP waits for that; every other may come in the middle of a resync. What a peer that
+ended the session itself has not been told again is lost by that, so all wait for it.
 """
 
 import os
@@ -23,7 +24,7 @@ from l3ctl.lab.excess import Report, Span
 from l3ctl.lab.machine import found
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.lab.observer import Observing
-from l3ctl.lab.peered import UPSTREAM4, Outcome, Peered
+from l3ctl.lab.peered import RECOVERING, UPSTREAM4, Outcome, Peered
 from l3ctl.lab.storm import SETTLES_WITHIN, Links
 
 _INTERVAL = 0.01
@@ -57,13 +58,14 @@ def _kill(*names: str) -> Callable[[Peered], None]:
 
 
 KILLS = {name: _kill(name) for name in ("agent", "relay", "exabgp")}
+FORGETS = "session ended by the peer"
+"""costs packets: the peer itself forgets what it was told"""
 TROUBLES: dict[str, Callable[[Peered], object]] = {
     "relay and agent": _kill("relay", "agent"),
     "exabgp and agent": _kill("exabgp", "agent"),
     "exabgp stopped": _stop_for_a_while,
-    "session ended by the peer": lambda crowd: crowd.birdc("restart l3ctl"),
+    FORGETS: lambda crowd: crowd.birdc("restart l3ctl"),
 }
-"""the last one costs packets: the peer itself forgets what it was told"""
 _DEADLY = ("exabgp", "exabgp and agent")
 """what ExaBGP dies of"""
 
@@ -74,7 +76,7 @@ class Pings:
     def __init__(self, inside: Namespace, address: str, source: str | None = None) -> None:
         words = [found("ping"), "-n", "-D", "-i", str(_INTERVAL), *(["-I", source] if source else []), address]
         self._words = ["ip", "netns", "exec", inside.name, *words]
-        self._times: dict[int, float] = {}
+        self._missing: dict[int, float] = {}
         self.sent, self.lost = 0, list[float]()
 
     def __enter__(self) -> Self:
@@ -84,16 +86,20 @@ class Pings:
         return self
 
     def _read(self) -> None:
-        """Note each reply; between two of them, what is missing was lost."""
+        """Note each reply; between two of them, what is missing was lost, unless it has only been overtaken."""
         assert self._process.stdout is not None
         wall = time.time() - time.monotonic()
         last = 0
         for line in self._process.stdout:
             if reply := re.match(r"\[([\d.]+)\].* icmp_seq=(\d+) .*ttl=", line):
-                number = last + (int(reply[2]) - last) % _SEQUENCES
-                if number > last + 1:
-                    self.lost += [float(reply[1]) - wall - _INTERVAL * (number - one) for one in range(last + 1, number)]
-                last = self.sent = max(last, number)
+                ahead = (int(reply[2]) - last) % _SEQUENCES
+                if ahead > _SEQUENCES // 2:
+                    self._missing.pop(last + ahead - _SEQUENCES, None)
+                    continue
+                number = last + ahead
+                at = float(reply[1]) - wall
+                self._missing |= {one: at - _INTERVAL * (number - one) for one in range(last + 1, number)}
+                last = self.sent = number
 
     def __exit__(self, *_: object) -> None:
         time.sleep(10 * _INTERVAL)  # what is lost shows by those that come after
@@ -104,6 +110,7 @@ class Pings:
             self._process.kill()
             self._process.wait()
         self._reader.join()
+        self.lost = list(self._missing.values())
 
 
 @dataclass(slots=True)
@@ -166,7 +173,7 @@ class _Turmoil:
         for _ in range(count):
             for name in self._chosen.sample(names, len(names)):
                 self._toggle(self._chosen.uniform(0, _CALM))
-                if "exabgp" in name:
+                if "exabgp" in name or (self.times and self.times[-1][1] == FORGETS):
                     self._wait_until_all_work()
                 self._begin(name)
                 troubles[name](self._crowd)
@@ -218,12 +225,12 @@ class _Turmoil:
 
 
 def _all_work(crowd: Peered) -> bool:
-    """Whether agent, relay and session are there, and the peer waits for no End-of-RIB."""
+    """Whether agent, relay and session are there, and the peer has what is always up and waits for no End-of-RIB."""
+    always = {str(prefix) for host in crowd.pinged.hosts for prefix in host.prefixes()}
     with suppress(L3ctlError, OSError):
         bgp = ask(crowd.run_dir / "agent.sock", {"command": "status"})["bgp"]
-        return bool(
-            bgp["relay"] and "Graceful restart active" not in (said := crowd.birdc("show protocols all l3ctl")) and "Established" in said
-        )
+        said = crowd.birdc("show protocols all l3ctl")
+        return bool(bgp["relay"]) and "Established" in said and RECOVERING not in said and always <= crowd.learnt()
     return False
 
 

@@ -31,6 +31,8 @@ from l3ctl.model import Host, Port
 UPSTREAM4 = "203.0.113.1"
 BIRD_PROTOCOL = 12
 """of the routes that BIRD installs (rtnetlink(7))"""
+RECOVERING = "Neighbor graceful restart active"
+"""says BIRD of a session whose End-of-RIB it waits for"""
 RESTARTED_AFTER = 0.1
 """seconds: systemd's RestartSec, unless told otherwise"""
 _BULK_FROM = 1 << 16

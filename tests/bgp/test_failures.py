@@ -98,7 +98,7 @@ def test_no_end_of_rib_before_the_agent_has_said_everything(routers: TwoRouters)
         agent.speaker.complete()
         agent.until(agent.speaker.in_sync)
         agent.turn(0.5)
-    agent.until(lambda: "Graceful restart active" not in routers.peer.ask("show", "protocols", "all", "l3ctl"))
+    agent.until(lambda: "Neighbor graceful restart active" not in routers.peer.ask("show", "protocols", "all", "l3ctl"))
 
 
 def test_a_peer_that_restarts_while_no_agent_is_there_gets_everything_and_end_of_rib(routers: TwoRouters) -> None:

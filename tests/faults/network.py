@@ -20,7 +20,7 @@ from l3ctl.control import ask
 from l3ctl.errors import L3ctlError, LabFailed
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.crowd import PROGRAM, link_local_of, lladdr_of
-from l3ctl.lab.peered import Peered
+from l3ctl.lab.peered import RECOVERING, Peered
 from l3ctl.lab.programs import start_exabgp
 from l3ctl.model import Host, Port
 from l3ctl.xdp.libbpf import program_on
@@ -207,7 +207,7 @@ class Network(Peered):
         """Whether the agent answers, has its relay, and the session stands, with no End-of-RIB waited for."""
         told = ask(self.run_dir / "agent.sock", {"command": "status"})
         said = self.birdc("show protocols all l3ctl")
-        return bool(told["bgp"]["relay"]) and "Established" in said and "Graceful restart active" not in said
+        return bool(told["bgp"]["relay"]) and "Established" in said and RECOVERING not in said
 
     def mark(self) -> None:
         """What is told counts from here."""

@@ -13,6 +13,7 @@ import pytest
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.namespaces import Namespace
+from l3ctl.leaving import Leaving
 from l3ctl.model import Port
 from l3ctl.peering import BgpSettings
 from l3ctl.router import Router
@@ -45,6 +46,7 @@ def build(namespace: Callable[[], Namespace], bpffs: Path, tmp_path: Path) -> It
             filter_.open(SETTINGS.source_guard)
             bgp = BgpSettings(IPv4Address("192.0.2.1"), 65010, (PEER,))
             router = Router(ports, SETTINGS, kernel, filter_, Speaker(tmp_path / "bgp.sock", bgp, selector))
+            router.leaving = Leaving(None)  # there is no ExaBGP to be waited for
             return Bench(inside, router, events, bpffs / "l3ctl")
 
         yield make

@@ -1,11 +1,11 @@
-"""What billing takes away keeps its ground until ExaBGP has taken the withdraw. The speaker is the real one; this test is its relay."""
+"""What billing takes away keeps its ground until peers can have heard of it. The speaker is the real one; this test is its relay."""
 
 from ipaddress import IPv6Address, ip_network
 
 from l3ctl.leaving import _AFTERWARDS, _PATIENCE, Leaving
 from l3ctl.model import Announcement, Change, Host, Port, Route, Verb
 from l3ctl.present import ORPHAN
-from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, Table, announcements, table  # noqa: F401  the fixture
+from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, Table, announcements, command, table  # noqa: F401  the fixture
 
 PREFIX, OTHER = "2001:db8:11::/64", "2001:db8:12::/64"
 
@@ -27,6 +27,7 @@ def remove(name: str, netdev: str, prefix: str) -> Change:
 WEB, DB = port("web1", "p0", PREFIX), port("db1", "p1", OTHER)
 GOING = [withdraw("web1", PREFIX), remove(f"{ORPHAN}p0", "p0", PREFIX)]
 """web1 is billed no longer: what is left stands under its netdev's name"""
+UP = f"peer {PEER} up"
 ELSEWHERE = remove("db1", "p1", "2001:db8:13::/64")
 
 
@@ -34,7 +35,7 @@ def announcing(bench: Table) -> Leaving:
     """All of it is announced, and the relay there."""
     bench.speaker.want_together({"web1": announcements(PREFIX), "db1": announcements(OTHER)})
     bench.speaker.complete()
-    bench.say(bench.relay(), *(f"held {PEER} {prefix} {ATTRIBUTES}" for prefix in (PREFIX, OTHER)), "ready")
+    bench.say(bench.relay(), *(f"held {PEER} {prefix} {ATTRIBUTES}" for prefix in (PREFIX, OTHER)), UP, "ready")
     leaving = Leaving(bench.speaker)
     leaving.others([WEB, DB])
     return leaving
@@ -63,15 +64,59 @@ def test_an_exabgp_that_does_not_answer_is_waited_for_so_long(table: Table) -> N
     assert leaving.released(_PATIENCE) == {"web1", f"{ORPHAN}p0"}
 
 
-def test_nobody_waits_where_the_link_is_down_or_the_prefix_is_billed_elsewhere_or_nobody_hears(table: Table) -> None:  # noqa: F811
+def test_a_peer_whose_session_is_down_keeps_what_it_had_and_is_waited_for(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    table.speaker.want("web1", frozenset())
+    table.say(table.relays[0], f"peer {PEER} down", "done")
+    assert leaving.released(1.0) == leaving.released(2.0) == set()
+    table.say(table.relays[0], UP)
+    assert leaving.released(3.0) == set()
+    assert leaving.released(3.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+
+
+def test_an_exabgp_that_is_away_is_waited_for_and_the_next_one_holds_nothing(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    table.relays[0].close()
+    table.turn()
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    table.speaker.want("web1", frozenset())
+    assert leaving.released(1.0) == leaving.released(2.0) == set()
+    table.say(table.relay(), UP, "ready")
+    assert leaving.released(3.0) == set()
+    assert leaving.released(3.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+
+
+def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_announced(table: Table) -> None:  # noqa: F811
+    leaving = Leaving(table.speaker)
+    relay = table.relay()
+    table.say(relay, f"held {PEER} {PREFIX} {ATTRIBUTES}", UP, "ready")
+    going, down, moved = GOING[1], remove("down", "p8", "2001:db8:18::/64"), remove("db1", "p1", "2001:db8:13::/64")
+    ports = {"db1": DB, "down": port("down", "p8"), "web2": port("web2", "p2", "2001:db8:13::/64")}
+    made = leaving.hold([going, down, moved], ports, lambda name: name != "down", 0.0)
+    assert list(made) == [down, moved], "the one's link is down, the other's prefix is billed elsewhere"
+    table.speaker.complete()
+    assert table.heard(relay) == [command("withdraw", PREFIX)]
+    assert leaving.released(1.0) == set()
+    table.say(relay, "done")
+    assert leaving.released(2.0) == set()
+    assert leaving.released(2.0 + _AFTERWARDS) == {f"{ORPHAN}p0"}
+    assert list(leaving.hold([going], {"db1": DB}, lambda _: True, 3.0)) == [going]
+
+
+def test_an_agent_that_never_comes_to_know_it_waits_once(table: Table) -> None:  # noqa: F811
+    leaving = Leaving(table.speaker)
+    assert list(leaving.hold(GOING[1:], {}, lambda _: True, 0.0)) == []
+    assert leaving.released(_PATIENCE) == {f"{ORPHAN}p0"}
+    assert list(leaving.hold(GOING[1:], {}, lambda _: True, _PATIENCE)) == GOING[1:]
+
+
+def test_nobody_waits_where_the_link_is_down_or_the_prefix_is_billed_elsewhere_or_nothing_is_announced(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
     going = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX)]
     assert list(leaving.hold(going, {"web1": port("web1", "p0")}, lambda _: False, 0.0)) == going
     assert list(leaving.hold(GOING, {"db1": port("db1", "p1", PREFIX)}, lambda _: True, 0.0)) == GOING
-    for nobody in (Leaving(None), leaving):
-        table.relays[0].close()
-        table.turn()
-        assert list(nobody.hold(GOING, {}, lambda _: True, 0.0)) == GOING
+    assert list(Leaving(None).hold(GOING, {}, lambda _: True, 0.0)) == GOING
 
 
 def test_a_port_that_keeps_another_prefix_waits_as_a_whole_and_has_it_all_along(table: Table) -> None:  # noqa: F811
