@@ -1,9 +1,9 @@
 """Prefixes that billing takes away while their link is up: withdrawn at once, and their ground goes when peers have been told.
 
-ExaBGP takes a command as soon as it is written, and the peer hears of it later: of five thousand, seconds later; of an ExaBGP that is away
-the peer keeps all it had (RFC 4724). A link that is down takes the ground away by itself; here it is ours to wait, as long as we can.
-Meanwhile nothing else of the port is changed, as what comes may need the place of what goes. A prefix that another port is billed for now
-is not waited for: there it is needed at once.
+ExaBGP takes a command as soon as it is written, and the peer hears of it later: of five thousand, seconds later; while ExaBGP is away the
+peer keeps all it had (RFC 4724). A link that is down takes the ground away by itself; here it is ours to wait. Meanwhile nothing else of
+the port is changed, as what comes may need the place of what goes; so where something comes, the wait is short. A prefix that another port
+is billed for now is not waited for: there it is needed at once.
 
 An agent that has just begun does not know what was announced for what it finds, and waits with every prefix that it takes away.
 """
@@ -16,7 +16,7 @@ from l3ctl.model import Announcement, Change, Port, Prefix, Route, Verb
 from l3ctl.present import ORPHAN
 
 _PATIENCE = 10.0
-"""seconds to wait for an ExaBGP that does not answer, or a peer without a session: who has not heard of it by then may be away for hours"""
+"""seconds that a port waits at most to which something else is to come; others wait for the restart time"""
 _AFTERWARDS = 0.3
 """seconds from its last answer: it answers when it has taken a command, and sends it next"""
 
@@ -24,7 +24,7 @@ _AFTERWARDS = 0.3
 @dataclass(slots=True)
 class _Wait:
     announcements: list[Announcement]
-    until: float
+    since: float
     answered: float | None = None
 
 
@@ -36,30 +36,41 @@ class Leaving:
         self._waits: dict[str, _Wait] = {}
         """by port; what is left on the netdev of one that is billed no longer stands under that netdev's name"""
         self._netdevs: dict[str, str] = {}
+        self._billed: set[Prefix] | None = None
+        """of all ports; None until they are asked for"""
         self._held: dict[str, list[Change]] = {}
         self._began: float | None = None
 
     def others(self, before: Iterable[Port]) -> None:
         """These ports are billed otherwise now, or no longer."""
         self._netdevs = {port.name: port.interface for port in before}
+        self._billed = None
 
     def hold(self, changes: Sequence[Change], ports: Mapping[str, Port], is_up: Callable[[str], bool], now: float) -> Sequence[Change]:
         """What of these changes is to be made now."""
         if self._speaker is not None:
-            billed: set[Prefix] | None = None
             for name, item in self._gone(changes, self._speaker, now):
-                if name in ports and not is_up(name):
-                    continue
-                if billed is None:
-                    billed = {prefix for port in ports.values() for host in port.hosts for prefix in host.prefixes()}
-                if item.prefix not in billed:
+                if not (name in ports and not is_up(name)) and item.prefix not in self._billed_of(ports):
                     self._wait(name, item, now)
         if not self._waits:
             return changes
+        if self._billed is None:
+            self._end_of_those_billed_again(self._billed_of(ports))
         held = [one for one in changes if one.port in self._waits and one.verb is not Verb.WITHDRAW]
         for name in {one.port for one in held}:
             self._held[name] = [one for one in held if one.port == name]
         return [one for one in changes if one.port not in self._waits or one.verb is Verb.WITHDRAW]
+
+    def _billed_of(self, ports: Mapping[str, Port]) -> set[Prefix]:
+        if self._billed is None:
+            self._billed = {prefix for port in ports.values() for host in port.hosts for prefix in host.prefixes()}
+        return self._billed
+
+    def _end_of_those_billed_again(self, billed: set[Prefix]) -> None:
+        """Their place is needed, here or elsewhere: so at the next look."""
+        for wait in self._waits.values():
+            if all(one.prefix in billed for one in wait.announcements):
+                wait.answered = -_AFTERWARDS
 
     def _gone(self, changes: Sequence[Change], speaker: Speaker, now: float) -> Iterator[tuple[str, Announcement]]:
         """What peers may have heard of, by port, and are to forget."""
@@ -76,7 +87,7 @@ class Leaving:
         return [change for changes in self._held.values() for change in changes]
 
     def _wait(self, name: str, item: Announcement, now: float) -> None:
-        wait = self._waits.setdefault(name, _Wait([], now + _PATIENCE))
+        wait = self._waits.setdefault(name, _Wait([], now))
         wait.announcements.append(item)
         wait.answered = None
         if name in self._netdevs:
@@ -84,15 +95,20 @@ class Leaving:
 
     def released(self, now: float) -> set[str]:
         """The ports that wait no longer, to be looked at again."""
+        if self._speaker is None:
+            return set()
         for wait in self._waits.values():
-            if wait.answered is None and (self._speaker is None or self._speaker.withdrawn(wait.announcements)):
+            if wait.answered is None and self._speaker.withdrawn(wait.announcements):
                 wait.answered = now
-        released = {
-            name
-            for name, wait in self._waits.items()
-            if now >= wait.until or (wait.answered is not None and now >= wait.answered + _AFTERWARDS)
-        }
+        released = {name for name, wait in self._waits.items() if self._is_over(wait, self._speaker.restart_time, now)}
         for name in released:
             del self._waits[name]
             self._held.pop(name, None)
         return released
+
+    def _is_over(self, wait: _Wait, longest: float, now: float) -> bool:
+        if wait.answered is not None:
+            return now >= wait.answered + _AFTERWARDS
+        held = (change for name, changes in self._held.items() if self._waits.get(name) is wait for change in changes)
+        comes = now >= wait.since + _PATIENCE and any(change.verb in (Verb.ADD, Verb.ANNOUNCE) for change in held)
+        return comes or now >= wait.since + longest

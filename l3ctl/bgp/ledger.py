@@ -230,15 +230,12 @@ class Ledger:
         attributes = self._have.get((peer, prefix))
         return attributes is not None and attributes == self._wording.attributes(peer, announcement)
 
-    def withdrawn(self, announcements: Iterable[Announcement]) -> bool:
-        """Whether ExaBGP has answered that it holds none of these prefixes, but for those that are wished, and each peer can have heard so.
-
-        A peer without a session may keep for a while what it heard before (RFC 4724).
-        """
-        if not (self._ready and self._complete and self._up.issuperset(self._wording.peers)):
+    def withdrawn(self, announcements: Iterable[Announcement], peers: set[str]) -> bool:
+        """Whether these peers have sessions, and ExaBGP has answered that it holds none of these prefixes for them but those wished."""
+        if not (self._ready and self._complete and peers <= self._up):
             return False
         prefixes = (str(announcement.prefix) for announcement in announcements)
-        keys = {(peer, prefix) for prefix in prefixes if prefix not in self._wished for peer in self._wording.peers}
+        keys = {(peer, prefix) for prefix in prefixes if prefix not in self._wished for peer in peers}
         return not any(key in self._have or key in self._underway or key in self._pending for key in keys)
 
     def refused(self) -> tuple[Command, ...]:

@@ -45,11 +45,14 @@ class Speaker:
         self._selector = selector
         self._on_answer = on_answer
         self._settings = settings
+        self.restart_time = settings.restart_time
         self._callers = {0}
         self._ledger = Ledger(settings)
         self._others = Others(settings)
         self._duplicates: list[Duplicate] = []
         self._peers = {str(peer.address): "unknown" for peer in settings.peers}
+        self._up_until = dict.fromkeys(self._peers, time.monotonic())
+        """when each peer's session was last seen, at the latest; of the time before us nothing is known"""
         self._listener: socket.socket | None = None
         self._relay: socket.socket | None = None
         self._incoming, self._outgoing = bytearray(), bytearray()
@@ -121,11 +124,14 @@ class Speaker:
         return self._ledger.held()
 
     def withdrawn(self, announcements: Iterable[Announcement]) -> bool:
-        """Whether ExaBGP has answered that it holds none of these prefixes, but for those that are wished, and every peer has a session.
+        """Whether no peer keeps any of these prefixes, but for those that are wished: ExaBGP has answered that it holds them no more.
 
-        False without a relay: nobody knows then.
+        A peer whose session is down, or was when the relay was last there, keeps what it had for the restart time (RFC 4724).
         """
-        return self._ledger.withdrawn(announcements)
+        may_know = {
+            peer for peer, state in self._peers.items() if state == "up" or time.monotonic() < self._up_until[peer] + self.restart_time
+        }
+        return not may_know or self._ledger.withdrawn(announcements, may_know)
 
     def is_complete(self) -> bool:
         """Whether every port's wish has been given once."""
@@ -199,7 +205,8 @@ class Speaker:
     def _disconnect(self) -> None:
         self._ledger.disconnected()
         self._others.clear()
-        self._peers = dict.fromkeys(self._peers, "unknown")
+        for address in self._peers:
+            self._set_state(address, "unknown")
         self._told_synced = self._waits_to_write = False
         self._incoming.clear()
         self._outgoing.clear()
@@ -243,7 +250,7 @@ class Speaker:
                 if address in self._peers:  # ExaBGP may still have one that is no longer in our configuration
                     if self._peers[address] != state:
                         event("session", peer=address, state=state)
-                    self._peers[address] = state
+                    self._set_state(address, state)
                     self._others.forget(address)
                     self._ledger.session(address, up=state == "up")
             case ["made-for", fingerprint_]:
@@ -263,6 +270,11 @@ class Speaker:
             case _:
                 return False
         return True
+
+    def _set_state(self, peer: str, state: str) -> None:
+        if self._peers[peer] == "up":
+            self._up_until[peer] = time.monotonic()
+        self._peers[peer] = state
 
     def _advance(self) -> None:
         """Send the next commands, or that there is none left."""

@@ -212,7 +212,7 @@ class Book(RuleBasedStateMachine):
             return
         assert {command.prefixes for command in self.ledger.refused()} == {(prefix,) for prefix in wished & REFUSED}
         assert self.ledger.queued() == 0
-        assert self.ledger.withdrawn(announcements(wished | {"2001:db8:ffff::/64"}))
+        assert self.ledger.withdrawn(announcements(wished | {"2001:db8:ffff::/64"}), {A, B})
 
     def teardown(self) -> None:
         self.say_complete()

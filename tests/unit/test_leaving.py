@@ -1,11 +1,15 @@
 """What billing takes away keeps its ground until peers can have heard of it. The speaker is the real one; this test is its relay."""
 
+import time
+from dataclasses import replace
 from ipaddress import IPv6Address, ip_network
+
+import pytest
 
 from l3ctl.leaving import _AFTERWARDS, _PATIENCE, Leaving
 from l3ctl.model import Announcement, Change, Host, Port, Route, Verb
 from l3ctl.present import ORPHAN
-from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, Table, announcements, command, table  # noqa: F401  the fixture
+from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, SETTINGS, Table, announcements, command, table  # noqa: F401  the fixture
 
 PREFIX, OTHER = "2001:db8:11::/64", "2001:db8:12::/64"
 
@@ -56,12 +60,35 @@ def test_the_route_goes_when_exabgp_has_taken_the_withdraw(table: Table) -> None
     assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 2.0)) == GOING[1:]
 
 
+LONGEST = SETTINGS.restart_time
+
+
 def test_an_exabgp_that_does_not_answer_is_waited_for_so_long(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
     leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
     table.speaker.want("web1", frozenset())
+    assert leaving.released(LONGEST - 0.1) == set()
+    assert leaving.released(LONGEST) == {"web1", f"{ORPHAN}p0"}
+
+
+def test_where_something_else_is_to_come_the_wait_is_short(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    coming = replace(remove("web1", "p0", "2001:db8:15::/64"), verb=Verb.ADD)
+    leaving.hold([GOING[0], remove("web1", "p0", PREFIX), coming], {"web1": port("web1", "p0", "2001:db8:15::/64")}, lambda _: True, 0.0)
+    table.speaker.want("web1", frozenset())
     assert leaving.released(_PATIENCE - 0.1) == set()
     assert leaving.released(_PATIENCE) == {"web1", f"{ORPHAN}p0"}
+
+
+def test_who_is_billed_again_waits_no_longer(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    table.relays[0].close()
+    table.turn()
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.others([])
+    coming = remove("db2", "p3", PREFIX)
+    assert list(leaving.hold([coming], {"db1": DB, "db2": port("db2", "p3", PREFIX)}, lambda _: True, 1.0)) == [coming]
+    assert leaving.released(1.0) == {"web1", f"{ORPHAN}p0"}
 
 
 def test_a_peer_whose_session_is_down_keeps_what_it_had_and_is_waited_for(table: Table) -> None:  # noqa: F811
@@ -87,6 +114,21 @@ def test_an_exabgp_that_is_away_is_waited_for_and_the_next_one_holds_nothing(tab
     assert leaving.released(3.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
 
 
+def test_peers_that_have_had_no_session_for_the_restart_time_are_not_waited_for(
+    table: Table,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leaving = announcing(table)
+    table.relays[0].close()
+    table.turn()
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    assert leaving.released(1.0) == set()
+    later = time.monotonic() + LONGEST
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert leaving.released(1.0) == set()
+    assert leaving.released(1.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+
+
 def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_announced(table: Table) -> None:  # noqa: F811
     leaving = Leaving(table.speaker)
     relay = table.relay()
@@ -107,8 +149,9 @@ def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_annou
 def test_an_agent_that_never_comes_to_know_it_waits_once(table: Table) -> None:  # noqa: F811
     leaving = Leaving(table.speaker)
     assert list(leaving.hold(GOING[1:], {}, lambda _: True, 0.0)) == []
-    assert leaving.released(_PATIENCE) == {f"{ORPHAN}p0"}
-    assert list(leaving.hold(GOING[1:], {}, lambda _: True, _PATIENCE)) == GOING[1:]
+    assert leaving.released(LONGEST - 1.0) == set()
+    assert leaving.released(LONGEST) == {f"{ORPHAN}p0"}
+    assert list(leaving.hold(GOING[1:], {}, lambda _: True, LONGEST)) == GOING[1:]
 
 
 def test_nobody_waits_where_the_link_is_down_or_the_prefix_is_billed_elsewhere_or_nothing_is_announced(table: Table) -> None:  # noqa: F811
