@@ -17,6 +17,7 @@ from l3ctl.bgp.speaker import Speaker
 from l3ctl.configuration import Configuration
 from l3ctl.control import Answer, ControlServer, Later, as_json
 from l3ctl.errors import L3ctlError
+from l3ctl.explained import explained
 from l3ctl.failures import Failed, Failures
 from l3ctl.intake import Intake
 from l3ctl.kernel.tables import Kernel
@@ -262,8 +263,9 @@ class Agent:
         match asked.get("command"):
             case "status":
                 me: dict[str, object] = {"pid": os.getpid(), "since": self._started, "version": __version__}
-                apart = Apart(self._silence.seconds_left(), self._violations.lasting())
-                return status(self._router, self._failures.as_json(), me, apart) | {"inventory": as_json(self._intake.report)}
+                return status(self._router, self._failures.as_json(), me, self._apart()) | {"inventory": as_json(self._intake.report)}
+            case "explain":
+                return explained(self._router, str(asked.get("what")), self._apart())
             case "plan":
                 return self._intake.plan(asked)
             case "apply":
@@ -283,6 +285,9 @@ class Agent:
                 return {"violations": as_json(lines), "last": self._violations.last()}
             case other:
                 return {"error": f"no command {other!r}"}
+
+    def _apart(self) -> Apart:
+        return Apart(self._silence.seconds_left(), self._violations.lasting())
 
     def _told_of_port(self, name: object, up: object) -> Answer:
         """Somebody knows that a host has come or gone: as if its link had."""

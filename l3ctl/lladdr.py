@@ -1,6 +1,16 @@
 """Link-layer addresses: canonical text is six lower-case hex bytes joined by colons. Pure, standard library only."""
 
+import re
 from ipaddress import IPv6Address
+
+_WRITTEN = re.compile(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", re.IGNORECASE)
+"""the ways that people and vendors write one"""
+_NO_SEPARATORS = str.maketrans("", "", ":.-")
+
+
+def understand_lladdr(text: str) -> bytes | None:
+    """The bytes of a link-layer address as people write it: with colons, with hyphens, or with two dots; None for anything else."""
+    return bytes.fromhex(text.translate(_NO_SEPARATORS)) if _WRITTEN.fullmatch(text) else None
 
 
 def format_lladdr(raw: bytes) -> str:

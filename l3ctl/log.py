@@ -8,11 +8,29 @@ because its log does.
 import logging
 import os
 import select
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
 
 _log = logging.getLogger("l3ctl")
 _STDERR = 2
 _AT_ONCE = 4096
 """bytes that a pipe has room for when it is said to have any (PIPE_BUF of pipe(7))"""
+
+
+_REMEMBERED = 5_000
+"""events, whosever they are"""
+
+
+class Told(NamedTuple):
+    """An event as it was told, and when, by the wall clock."""
+
+    at: float
+    text: str
+
+
+_told: deque[Told] = deque(maxlen=_REMEMBERED)
 
 
 class _Lines(logging.Handler):
@@ -57,7 +75,20 @@ def configure() -> None:
 
 def event(word: str, **fields: object) -> None:
     """Tell one event: `add port=web1 item="neighbour fe80::1 ..."`."""
-    _log.info(" ".join((word, *(f"{name}={_quoted(str(value))}" for name, value in fields.items() if value is not None))))
+    line = " ".join((word, *(f"{name}={_quoted(str(value))}" for name, value in fields.items() if value is not None)))
+    _told.append(Told(time.time(), line))
+    _log.info(line)
+
+
+def recall(is_meant: Callable[[set[str]], bool], count: int) -> list[Told]:
+    """The last so many events of which that holds, given the words of each without their quotes; the latest first."""
+    found: list[Told] = []
+    for one in reversed(_told):
+        if len(found) >= count:
+            break
+        if is_meant(set(one.text.replace('"', " ").split())):
+            found.append(one)
+    return found
 
 
 def _quoted(text: str) -> str:

@@ -47,7 +47,7 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
                 "filter": state.policy.mode if state.policy is not None and state.policy.guard else None,
                 "prefixes": [str(prefix) for prefix in prefixes],
                 "announced": None if announced is None else sorted(str(prefix) for prefix in prefixes if prefix in announced),
-                "unannounced": _unannounced(router, name, prefixes),
+                "unannounced": unannounced(router, name, prefixes),
                 "held_down": round(apart.held_down[name], 1) if name in apart.held_down else None,
                 "in_sync": name not in unheard and not diff(name, state, want if router.speaker else _silent(want)),
                 "counters": counters.get(name, {}),
@@ -69,7 +69,7 @@ def _link(layer3: LinkFacts | None, guard: LinkFacts | None) -> str:
     return "up" if layer3.up and guard.up else "down"
 
 
-def _unannounced(router: Router, name: str, prefixes: Sequence[Prefix]) -> str | None:
+def unannounced(router: Router, name: str, prefixes: Sequence[Prefix]) -> str | None:
     """Why nothing of a port would be announced though its link is up; None where it would."""
     if name in router.away:
         return "away"

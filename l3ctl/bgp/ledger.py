@@ -238,6 +238,10 @@ class Ledger:
         keys = {(peer, prefix) for prefix in prefixes if prefix not in self._wished for peer in peers}
         return not any(key in self._have or key in self._underway or key in self._pending for key in keys)
 
+    def holders(self, prefix: str) -> dict[str, bool]:
+        """For each peer, whether ExaBGP has taken this prefix for it."""
+        return {peer: (peer, prefix) in self._have for peer in self._wording.peers}
+
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP would not take, and is not asked again until the wish changes."""
         return tuple(self._refused.values())

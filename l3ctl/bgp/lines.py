@@ -10,7 +10,7 @@ Three of ExaBGP 5's habits decide the form:
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv6Address
+from ipaddress import IPv6Address, ip_network
 
 from l3ctl.errors import AnnouncementRefused
 from l3ctl.model import Address, Announcement, PathAttributes, Verb
@@ -112,3 +112,11 @@ class Wording:
         if peer.next_hop is NextHop.LINK_LOCAL:
             return self._link_locals.get(str(peer.address))
         return peer.next_hop
+
+
+def is_prefix(text: str) -> bool:
+    """Whether it is written as we and ExaBGP write a prefix."""
+    try:
+        return str(ip_network(text)) == text
+    except ValueError:
+        return False

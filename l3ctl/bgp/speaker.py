@@ -10,17 +10,17 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
-from ipaddress import IPv6Address, ip_network
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from l3ctl.bgp.exabgp_config import fingerprint
 from l3ctl.bgp.ledger import Ledger
-from l3ctl.bgp.lines import Command
+from l3ctl.bgp.lines import Command, is_prefix
 from l3ctl.bgp.others import Duplicate, Others
 from l3ctl.bgp.user import ids_of
 from l3ctl.errors import MissingRequirement
 from l3ctl.log import event
-from l3ctl.model import Announcement
+from l3ctl.model import Announcement, Prefix
 from l3ctl.peering import BgpSettings, Peer
 
 ANSWER_TIMEOUT = 30.0
@@ -133,6 +133,10 @@ class Speaker:
         }
         return not may_know or self._ledger.withdrawn(announcements, may_know)
 
+    def holders(self, prefix: Prefix) -> dict[str, bool]:
+        """For each peer, by address, whether ExaBGP has taken this prefix for it."""
+        return self._ledger.holders(str(prefix))
+
     def is_complete(self) -> bool:
         """Whether every port's wish has been given once."""
         return self._ledger.is_complete()
@@ -244,7 +248,7 @@ class Speaker:
                 self._asked_at = time.monotonic()
                 if self._on_answer is not None:
                     self._on_answer(command, answer == "done")
-            case ["held", peer, prefix, attributes] if not self._ledger.is_ready() and _is_prefix(prefix):
+            case ["held", peer, prefix, attributes] if not self._ledger.is_ready() and is_prefix(prefix):
                 return self._ledger.adopt(peer, prefix, attributes)
             case ["peer", address, ("up" | "down") as state]:
                 if address in self._peers:  # ExaBGP may still have one that is no longer in our configuration
@@ -305,11 +309,3 @@ class Speaker:
             self._waits_to_write = bool(self._outgoing)
             events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._waits_to_write else 0)
             self._selector.modify(self._relay, events, self._serve)
-
-
-def _is_prefix(text: str) -> bool:
-    """Whether it is written as we and ExaBGP write a prefix."""
-    try:
-        return str(ip_network(text)) == text
-    except ValueError:
-        return False

@@ -27,6 +27,7 @@ COMMANDS = {
     "undrain": "Announce again.",
     "port": "Say that a host has come or gone, where its link does not: up, down.",
     "status": "Show every port: link, entries, filter, announcement.",
+    "explain": "Say why an address, MAC, port or prefix is reachable or not, with all that is known of it.",
     "violations": "Say what customers were refused, claimed against billed.",
     "verdict": "Run a capture through the filter and say what would happen to each frame.",
     "xdp": "Look after the filter itself.",

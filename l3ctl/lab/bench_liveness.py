@@ -8,10 +8,15 @@ import random
 import statistics
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from l3ctl.kernel.probes import Batch, ProbeSocket
+from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.bench_row import Row, row_of
 from l3ctl.lab.crowd import Crowd
 from l3ctl.model import Port
+from l3ctl.probing import question
+from l3ctl.site import load_site
 
 _FEW = 10
 _HOSTS = 10
@@ -19,6 +24,8 @@ _HOSTS = 10
 _INTERVAL, _MISSES = 1.0, 3
 _BATCH = 5_000
 _WINDOW = 0.1
+_SENT_IN = 100
+"""batches an interval, as the agent does"""
 
 
 class Answering(Crowd):
@@ -83,8 +90,19 @@ def _tries(crowd: Answering, count: int, chosen: random.Random) -> tuple[float, 
     return max(down), max(up)
 
 
-def _asking(count: int, liveness: str, seconds: float) -> tuple[float, float]:
-    """The share of a core that the agent takes, in percent, and the most solicitations a second within any tenth of one."""
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What asking costs."""
+
+    cpu: float
+    """the share of a core that the agent takes, in percent"""
+    alone: float
+    """that the same frames take when they are only sent"""
+    most: float
+    """solicitations a second within any tenth of one"""
+
+
+def _asking(count: int, liveness: str, seconds: float) -> _Asking:
     with Answering(f"l3bench{os.getpid()}", count // _HOSTS, liveness, _HOSTS) as crowd:
         crowd.start_agent()
         crowd.wait("the last host", lambda: crowd.routed(crowd.ports[-1]))
@@ -96,7 +114,24 @@ def _asking(count: int, liveness: str, seconds: float) -> tuple[float, float]:
             now, seen = time.monotonic(), crowd.solicitations()
             rates.append((seen - last) / (now - at))
             last, at = seen, now
-        return 100 * (crowd.cpu_seconds() - used) / (time.monotonic() - began), max(rates)
+        cpu = 100 * (crowd.cpu_seconds() - used) / (time.monotonic() - began)
+        return _Asking(cpu, _sent_alone(crowd, seconds), max(rates))
+
+
+def _sent_alone(crowd: Answering, seconds: float) -> float:
+    """What the kernel takes to deliver them: on veth the sender's system call runs the receiver's stack, and the answers' way back."""
+    with crowd.router.entered(), Kernel() as kernel:
+        links, settings = kernel.links(), load_site(crowd.config).config.settings
+        questions = [(links[port.interface], host) for port in crowd.ports for host in port.hosts]
+        frames = [(facts.ifindex, frame) for facts, host in questions if (frame := question(host, facts.lladdr, settings))]
+        sender = ProbeSocket()
+    batches = [Batch(frames[number::_SENT_IN]) for number in range(_SENT_IN)]
+    began, used = time.monotonic(), time.process_time()
+    for number in range(round(seconds / _INTERVAL * _SENT_IN)):
+        sender.send(batches[number % _SENT_IN])
+        time.sleep(max(0.0, began + (number + 1) * _INTERVAL / _SENT_IN - time.monotonic()))
+    sender.close()
+    return 100 * (time.process_time() - used) / (time.monotonic() - began)
 
 
 def bench_liveness(repeats: int, tries: int = 10, count: int = 10_000, seconds: float = 20.0) -> Iterator[Row]:
@@ -110,9 +145,10 @@ def bench_liveness(repeats: int, tries: int = 10, count: int = 10_000, seconds: 
     yield row_of(f"probe-down-{tries}", "s", "interval x misses", [(down, _INTERVAL * _MISSES) for down, _ in rounds])
     yield row_of(f"probe-up-{tries}", "s", "an interval", [(up, _INTERVAL) for _, up in rounds])
     asking = [_asking(count, "carrier+probe", seconds) for _ in range(max(1, repeats // 2))]
-    idle = [_asking(count, "carrier", seconds)[0] for _ in asking]
+    idle = [_asking(count, "carrier", seconds).cpu for _ in asking]
+    yield row_of("probe-cpu", "percent", "the frames sent alone", [(one.cpu, one.alone) for one in asking])
     yield row_of(
-        "probe-cpu", "percent", "by carrier alone", [(cpu, max(0.01, still)) for (cpu, _), still in zip(asking, idle, strict=True)]
+        "probe-cpu-idle", "percent", "by carrier alone", [(one.cpu, max(0.01, still)) for one, still in zip(asking, idle, strict=True)]
     )
-    rate = statistics.median(rate for _, rate in asking)
+    rate = statistics.median(one.most for one in asking)
     yield row_of("probe-burst", "1/s", "hosts / interval", [(rate, count / _INTERVAL)])

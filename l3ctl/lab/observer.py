@@ -36,7 +36,7 @@ from l3ctl.lab.excess import Ledger, Report
 from l3ctl.lab.mirror import Mirror, Understand
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.lab.peered import BIRD_PROTOCOL, Peered
-from l3ctl.model import Address, PortPolicy
+from l3ctl.model import Address, LinkFacts, PortPolicy
 from l3ctl.site import Site, load_site
 from l3ctl.xdp.filter import Filter
 
@@ -142,12 +142,25 @@ class Observer:
             there_is = self._filter.look()
             # Before it is read: what changes meanwhile is seen at the next look.
             self._digest = self._filter.digest(max(self._names)) if there_is else b""
-            found = self._filter.read(links) if there_is else {}
+            found = self._read_policies(links) if there_is else {}
             wanted = {port.name: desired_policy(port, links, settings) for port in self._site.ports}
             self._right = set().union(*(judged_rightly(wanted[name], found.get(name)) for name in wanted))
         there = {self._names.get(ifindex) for ifindex in places}
         self._guarded = {name for name in self._right if self._hosts[name][0].guard in there}
         self._next_policies = time.monotonic() + _POLICY_SHARE * cost
+
+    def _read_policies(self, links: Mapping[str, LinkFacts]) -> Mapping[str, PortPolicy]:
+        """What the filter has. It is several maps, and one after the other is read while the agent changes them.
+
+        So a port that changes may seem to be in pieces, which no frame has met. Where one does, it is read once more.
+        """
+        found = self._filter.read(links)
+        if in_pieces := {name for name, policy in found.items() if not policy.router_lladdr}:
+            again = self._filter.read(links)
+            return {name: policy for name, policy in found.items() if name not in in_pieces} | {
+                name: again[name] for name in in_pieces & again.keys()
+            }
+        return found
 
     def _missing(self) -> Callable[[frozenset[str]], Mapping[str, Collection[str]]]:
         """Read the router; what of these prefixes lacks what.

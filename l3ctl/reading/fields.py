@@ -15,7 +15,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, PlainValidator, ValidationInfo
 
-from l3ctl.lladdr import format_lladdr
+from l3ctl.lladdr import format_lladdr, understand_lladdr
 from l3ctl.model import Address, Prefix
 from l3ctl.reading.validation import Fault, must, refused
 
@@ -24,8 +24,6 @@ _LINK_LOCAL_BITS = 0xFE80 >> 6
 MOST_COMMUNITIES = 100
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,62}")
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,9}")
-_LLADDR = re.compile(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}", re.IGNORECASE)
-_NO_SEPARATORS = str.maketrans("", "", ":.-")
 _SPECIAL = (
     (IPv6Network("ff00::/8"), "multicast"),
     (IPv6Network("::/128"), "the unspecified address"),
@@ -66,9 +64,9 @@ def _is_interface(text: str) -> bool:
 
 
 def _lladdr(value: object) -> str:
-    if not isinstance(value, str) or not _LLADDR.fullmatch(value):
+    raw = understand_lladdr(value) if isinstance(value, str) else None
+    if raw is None:
         raise must("be a MAC like 52:54:00:0a:00:0b")
-    raw = bytes.fromhex(value.translate(_NO_SEPARATORS))
     if raw[0] & 1:
         what = "the broadcast address" if raw == b"\xff" * 6 else "a multicast address"
         raise refused(Fault(f"MAC {value} is {what}", "write the host's own"))

@@ -206,8 +206,8 @@ class _Turmoil:
         self.links = Links(network, network.ports[LEFT_ALONE + ATTACKERS :], seed)
         self.records = _Records(network, seed)
         self._attackers = _Attackers(network, seed)
-        self.quiet = threading.Event()
-        """set while a fault has the inventory to itself"""
+        self.inventory = threading.Lock()
+        """who holds it has the inventory to himself"""
         self._ending = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
@@ -234,8 +234,11 @@ class _Turmoil:
                 self._attackers.send(min(now - last, 0.2))
                 last = now
                 self.links.burst(self._chosen.randint(*TOGGLES))
-                if now >= next_change and not self.quiet.is_set():
-                    self.records.change()
+                if now >= next_change and self.inventory.acquire(blocking=False):
+                    try:
+                        self.records.change()
+                    finally:
+                        self.inventory.release()
                     next_change = now + self._chosen.uniform(1, 5)
                 if now >= next_sample:
                     self._sample(now)
@@ -281,15 +284,12 @@ def soak(prefix: str, seconds: float, ports: int, seed: int) -> Soak:
 
 def _one(network: Network, came: Soak, turmoil: _Turmoil, fault: Fault) -> None:
     """One fault, until the programs work again, whatever else goes on."""
-    turmoil.quiet.set()
-    try:
+    with turmoil.inventory:
         began = time.monotonic()
         network.mark()
         fault.happens(network)
         network.waits("the agent and its session work again", network.works)
         came.away.append((began, time.monotonic()))
-    finally:
-        turmoil.quiet.clear()
     came.faults[fault.name] = came.faults.get(fault.name, 0) + 1
     print(f"{time.strftime('%H:%M:%S')} {time.monotonic() - began:6.1f} s  {fault.name}", flush=True)
 

@@ -19,7 +19,7 @@ LAYERS = (
     {"cli"},
     {"lab"},
     {"agent", "release"},
-    {"intake", "liveness"},
+    {"intake", "liveness", "explained"},
     {"status", "silence", "words", "probing", "urgent", "untold", "next_hops", "planned"},
     {"router", "violations"},
     {"netdevs", "distrust", "leaving"},
