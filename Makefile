@@ -8,9 +8,9 @@ L3CTL := $(VENV)/bin/l3ctl
 # bcc exists only as Debian's python3-bpfcc, so the environment is made by the system's Python and sees its packages.
 PYTHON := /usr/bin/python3
 PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
-# Clocks and lost segments, for tests/faults, what attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, and a
+# Clocks and lost segments, for tests/faults, the typesetter of manual pages, what attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, and a
 # database, for tests/sources.
-TEST_PACKAGES := faketime iptables thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15
+TEST_PACKAGES := faketime iptables groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15
 LINT_PACKAGES := clang
 # For jobs in stock kernels under QEMU, for tests/vm.
 VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static

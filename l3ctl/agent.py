@@ -4,34 +4,33 @@ One thread and one selector. Every event only says which port to look at again; 
 """
 
 import math
-import os
 import selectors
 import signal
 import time
 from collections.abc import Callable, Collection, Iterator
-from typing import Any
 
 from l3ctl import __version__
 from l3ctl.bgp.lines import Command
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.configuration import Configuration
-from l3ctl.control import Answer, ControlServer, Later, as_json
+from l3ctl.control import Answer, ControlServer, Later
+from l3ctl.desk import Desk
 from l3ctl.errors import L3ctlError
-from l3ctl.explained import explained
 from l3ctl.failures import Failed, Failures
 from l3ctl.intake import Intake
 from l3ctl.kernel.tables import Kernel
 from l3ctl.liveness import Hosts
 from l3ctl.lock import Lock
 from l3ctl.log import event
-from l3ctl.model import Announcement, Change
+from l3ctl.model import Announcement, Change, Prefix
 from l3ctl.next_hops import NextHops
 from l3ctl.reader.parent import Reader
 from l3ctl.router import Made, Router
+from l3ctl.service_manager import ServiceManager
 from l3ctl.signals import catch
 from l3ctl.silence import Silence
 from l3ctl.site import Site
-from l3ctl.status import Apart, status
+from l3ctl.tally import Tally
 from l3ctl.untold import Untold
 from l3ctl.urgent import Waiting, look_at
 from l3ctl.violations import Violations
@@ -49,6 +48,8 @@ class Agent:
     def __init__(self, site: Site, reader: Reader, *, take_over: bool = False) -> None:
         config = site.config
         self._started = time.time()
+        self._tally = Tally()
+        self._manager = ServiceManager()
         self._next_pass = self._rested = 0.0
         self._failures = Failures()
         self._overrun_told = -math.inf
@@ -92,14 +93,36 @@ class Agent:
             self.others()
             self.full_pass()
             self._intake.begin(self, self._router, self._filter, self._failures)
+            self._desk = self._open_desk()
             self._control.open()
+            self._manager.ready(f"{len(self._router.ports)} ports")
             self._loop()
         finally:
+            self._manager.stopping()
             self._control.close()
             if self._speaker is not None:
                 self._speaker.close()
             self._lock.release()
             event("stop", router=self._config.router)
+
+    def _answer(self, asked: Answer) -> Answer | Later:
+        return self._desk.answer(asked)
+
+    def _open_desk(self) -> Desk:
+        return Desk(
+            self._router,
+            self._speaker,
+            self._intake,
+            self._hosts,
+            self._silence,
+            self._failures,
+            self._violations,
+            self._tally,
+            full_pass=lambda: self.full_pass(asked=True),
+            come_and_gone=self._come_and_gone,
+            stop=self._stop,
+            started=self._started,
+        )
 
     @property
     def _config(self) -> Configuration:
@@ -129,6 +152,7 @@ class Agent:
                 self._tick(time.monotonic())
 
     def _tick(self, now: float) -> None:
+        self._manager.alive(now)
         if self._speaker is not None:
             self._speaker.tick(now)
             self._violations.duplicates(self._speaker.duplicates(), self._intake.billing)
@@ -181,11 +205,17 @@ class Agent:
             if self._next_hops.are_concerned(batch.ifindexes):
                 self._failures.next_hops(self._next_hops.resolve())
             ports = self._router.concerned(batch.ifindexes, batch.links_changed)
+            if batch.links_changed:
+                self._tally.link_changed(self._prefixes(ports), time.monotonic())
             self._hosts.links_changed(ports)
             self._silence.watch(ports)
             self._waiting.add(ports)
         except L3ctlError as error:
             self._stumble(error)
+
+    def _prefixes(self, ports: Collection[str]) -> Iterator[Prefix]:
+        here = (self._router.ports[name] for name in ports if name in self._router.ports)
+        return (prefix for port in here for host in port.hosts for prefix in host.prefixes())
 
     def look_again(self, ports: Collection[str]) -> None:
         """Compare these and put right what differs."""
@@ -243,6 +273,7 @@ class Agent:
         failed: list[Failed] = []
         try:
             for made, not_made in work():
+                self._tally.made(made)
                 for change in made:
                     if not isinstance(change.item, Announcement):  # those are told when ExaBGP has taken them
                         event(change.verb, port=change.port, item=change.item)
@@ -259,62 +290,9 @@ class Agent:
         self._next_pass = min(self._next_pass, time.monotonic() + TICK)
         self._failures.broke_off(error)
 
-    def _answer(self, asked: dict[str, Any]) -> Answer | Later:
-        match asked.get("command"):
-            case "status":
-                me: dict[str, object] = {"pid": os.getpid(), "since": self._started, "version": __version__}
-                return status(self._router, self._failures.as_json(), me, self._apart()) | {"inventory": as_json(self._intake.report)}
-            case "explain":
-                return explained(self._router, str(asked.get("what")), self._apart())
-            case "plan":
-                return self._intake.plan(asked)
-            case "apply":
-                return self._intake.apply(asked)
-            case "confirm":
-                return self._intake.confirm()
-            case "drain" | "undrain" | "drained" as verb:
-                return self._drain(verb)
-            case "port":
-                return self._told_of_port(asked.get("name"), asked.get("up"))
-            case "stop":
-                self._stop()
-                return {}
-            case "violations":
-                since, quiet = asked.get("since"), asked.get("quiet")
-                lines = self._violations.since(since if isinstance(since, int) else 0, quiet=bool(quiet))
-                return {"violations": as_json(lines), "last": self._violations.last()}
-            case other:
-                return {"error": f"no command {other!r}"}
-
-    def _apart(self) -> Apart:
-        return Apart(self._silence.seconds_left(), self._violations.lasting())
-
-    def _told_of_port(self, name: object, up: object) -> Answer:
-        """Somebody knows that a host has come or gone: as if its link had."""
-        if not isinstance(name, str) or not isinstance(up, bool):
-            return {"error": "'port' wants a name, and up true or false"}
-        if new := self._hosts.tell(name, up=up):
-            self._come_and_gone([name])
-        return {"port": name, "up": up, "new": new, "reachable": self._router.is_up(name)}
-
-    def _drain(self, verb: str) -> Answer:
-        """Announce nothing, or again; or only how far that is: what is still to be asked of ExaBGP, and whether it has sent everything."""
-        if self._speaker is None:
-            return {"error": "it announces nothing, as it was started without 'bgp'; restart it"}
-        if verb != "drained":
-            self._silence.drain(on=verb == "drain")
-            self.full_pass(asked=True)
-        told = self._speaker.status()
-        return {
-            "drained": self._router.drained,
-            "relay": told["relay"],
-            "left": told["queued"],
-            "sent": self._speaker.sent() and not self._router.present.wishes,
-            "without_session": self._speaker.without_session(),
-        }
-
     def _tell_answer(self, command: Command, accepted: bool) -> None:
         if accepted:
+            self._tally.answered(command.prefixes, time.monotonic())
             event(command.verb, peer=command.peer, prefixes=" ".join(command.prefixes))
         else:
             self._failures.refused(str(command))

@@ -117,7 +117,7 @@ def _explained(router: Router, subject: _Subject, links: Mapping[str, LinkFacts]
         "events": _events(subject),
     }
     obstacles = [*_obstacles(router, port, links, apart), *_lacking(router, facts, have, announcements)]
-    return facts | {"reachable": not obstacles, "because": obstacles[0] if obstacles else _reached(announcements, router)}
+    return facts | {"reachable": not obstacles, "because": obstacles[0] if obstacles else _reached(announcements, router, have)}
 
 
 def _record(router: Router, port: Port) -> dict[str, object]:
@@ -234,13 +234,14 @@ def _lacking(router: Router, facts: Mapping[str, object], have: PortState, annou
                 yield f"{prefix} is wished, and ExaBGP has not taken it yet, or refuses it (`l3ctl status`)"
 
 
-def _reached(announcements: Sequence[Mapping[str, object]], router: Router) -> str:
+def _reached(announcements: Sequence[Mapping[str, object]], router: Router, have: PortState) -> str:
     """Why packets do reach it."""
-    said = "link up, permanent neighbour, route"
+    guarded = f"filter in {have.policy.mode}" if have.policy is not None and have.policy.guard else "no filter"
+    said = f"link up, permanent neighbour, route, {guarded}"
     if router.speaker is None or not announcements:
         return said
-    having = {peer for one in announcements for peer, told in dict(one["peers"]).items() if told["has"]}  # type: ignore[call-overload]
-    total = len(router.speaker.status()["peers"])  # type: ignore[arg-type]
+    peers = [one["peers"] for one in announcements if isinstance(one["peers"], dict)]
+    having = {peer for told in peers for peer, how in told.items() if how["has"]}
     if having:
-        return f"{said}; {len(having)} of {total} peers have {'it' if len(announcements) == 1 else 'its prefixes'}"
+        return f"{said}; {len(having)} of {len(peers[0])} peers have {'it' if len(announcements) == 1 else 'its prefixes'}"
     return f"{said}; within a cover that this router announces"

@@ -9,7 +9,7 @@ import logging
 import os
 import select
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -31,6 +31,7 @@ class Told(NamedTuple):
 
 
 _told: deque[Told] = deque(maxlen=_REMEMBERED)
+_counts: Counter[str] = Counter()
 
 
 class _Lines(logging.Handler):
@@ -42,6 +43,8 @@ class _Lines(logging.Handler):
         self._room = select.poll()
         self._room.register(fd, select.POLLOUT)
         self._lost = 0
+        self.lost = 0
+        """of all lines"""
         self._cut = False
         """the line before was not written to its end"""
 
@@ -54,6 +57,7 @@ class _Lines(logging.Handler):
         for start in range(0, len(raw), _AT_ONCE):
             if not self._write(raw[start : start + _AT_ONCE]):
                 self._lost += 1
+                self.lost += 1
                 self._cut = self._cut or start > 0
                 return
         self._lost, self._cut = 0, False
@@ -77,7 +81,18 @@ def event(word: str, **fields: object) -> None:
     """Tell one event: `add port=web1 item="neighbour fe80::1 ..."`."""
     line = " ".join((word, *(f"{name}={_quoted(str(value))}" for name, value in fields.items() if value is not None)))
     _told.append(Told(time.time(), line))
+    _counts[word] += 1
     _log.info(line)
+
+
+def counted() -> dict[str, int]:
+    """How many of each word there were."""
+    return dict(sorted(_counts.items()))
+
+
+def lost() -> int:
+    """Lines that nobody took."""
+    return sum(handler.lost for handler in _log.handlers if isinstance(handler, _Lines))
 
 
 def recall(is_meant: Callable[[set[str]], bool], count: int) -> list[Told]:

@@ -40,6 +40,9 @@ def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
             told[name] = {
                 "name": name,
                 "interface": port.interface,
+                "guard": port.guard,
+                "vlan": port.vlan_id,
+                "macs": [host.lladdr for host in port.hosts],
                 "link": _link(links.get(port.interface), links.get(port.guard)),
                 "away": name in router.away,
                 "neighbours": len(state.neighbours),

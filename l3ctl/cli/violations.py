@@ -22,15 +22,17 @@ _LOOK = 0.5
 @with_config
 @click.option("--follow", is_flag=True, help="Go on telling until Ctrl-C.")
 @click.option("--all", "quiet", is_flag=True, help="Also what healthy hosts do at boot or by a wrong netmask.")
+@click.option("--would-drop", "audited", is_flag=True, help="Only of ports in audit: what `enforce` is going to drop there.")
 @with_json
 @click.argument("port", required=False)
-def command(config_path: Path, follow: bool, quiet: bool, as_json_text: bool, port: str | None) -> int:
+def command(config_path: Path, follow: bool, quiet: bool, audited: bool, as_json_text: bool, port: str | None) -> int:
     """Say what customers were refused: claimed against billed, with how many frames a line stands for. All ports, or PORT alone.
 
     With --json one object a line, with the beginning of the frame in hex. Without an agent there is no evidence; the counters are told.
     """
     config = load_configuration(config_path)
-    answer = agent_answer(config, "violations", since=0, quiet=quiet)
+    which: dict[str, object] = {"quiet": quiet, "audited": audited}
+    answer = agent_answer(config, "violations", since=0, **which)
     if answer is None:
         return _counters(config_path, port, as_json_text)
     while True:
@@ -40,15 +42,15 @@ def command(config_path: Path, follow: bool, quiet: bool, as_json_text: bool, po
         if not follow:
             return 0
         time.sleep(_LOOK)
-        answer = _again(config, answer["last"], quiet)
+        answer = _again(config, answer["last"], which)
 
 
-def _again(config: Configuration, since: int, quiet: bool) -> dict[str, Any]:
-    answer = agent_answer(config, "violations", since=since, quiet=quiet)
+def _again(config: Configuration, since: int, which: dict[str, object]) -> dict[str, Any]:
+    answer = agent_answer(config, "violations", since=since, **which)
     if answer is None:
         raise AgentUnreachable("the agent has gone", "follow again when it is back: what it remembered went with it")
     if answer["last"] < since:  # another agent, which counts anew
-        return _again(config, 0, quiet)
+        return _again(config, 0, which)
     return answer
 
 

@@ -13,6 +13,7 @@ from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
 from l3ctl.kernel.trusting import trusting
+from l3ctl.kernel.xdp_state import XdpState, xdp_state
 from l3ctl.model import MAIN_TABLE, Address, Change, LinkFacts, Neighbour
 
 
@@ -56,6 +57,10 @@ class Kernel:
     def trusting(self) -> set[str]:
         """The netdevs, of all there are, whose sysctls are not as a port's should be."""
         return {name for name in self._socket.dump(links.pack_link_request(), trusting) if name}
+
+    def xdp_states(self) -> dict[str, XdpState]:
+        """The netdevs that have an XDP program, whosever it is."""
+        return dict(one for one in self._socket.dump(links.pack_link_request(), xdp_state) if one)
 
     def read(self, interfaces: Collection[str] | None = None) -> Found:
         """What is installed, everywhere or on these interfaces."""

@@ -38,6 +38,19 @@ def show_vlan_tags(interface: str) -> bool:
             raise
 
 
+def shows_vlan_tags(interface: str) -> bool:
+    """The same, without switching anything."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ioctl_socket:
+        try:
+            names = _names(interface)
+            wrong = [number for number, name in enumerate(names) if name in _TAKES_TAGS_OFF]
+            return not _active(ioctl_socket, interface, len(names), wrong)
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:
+                return True
+            raise
+
+
 @functools.cache
 def _names(interface: str) -> tuple[str, ...]:
     """The kernel's names of features, by bit: alike for every netdev, and asked of one since the question needs one."""
