@@ -13,8 +13,10 @@ import termios
 import time
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -29,6 +31,7 @@ from l3ctl.lladdr import parse_lladdr
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
+SCHEMAS = Path(__file__).parents[2] / "docs/schema"
 WHOLE = 30.0
 """seconds after which something has gone wrong"""
 WEB1, DB1, _ = CUSTOMERS
@@ -189,6 +192,21 @@ def test_without_an_agent_the_router_is_looked_at_all_the_same(lab: Lab) -> None
     assert "MISSING" in lab.l3ctl("explain", WEB1.name, ok=(1,))
     lab.start_agent()
     lab.wait("it again", lambda: explained(lab, WEB1.name)[0]["reachable"], WHOLE)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in SCHEMAS.glob("*.json")))
+def test_what_programs_are_told_is_as_its_schema_says(lab: Lab, name: str) -> None:
+    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    steals(lab, 3)
+    lab.router.ip(f"route add 2001:db8:aaaa::/64 dev {DB1.port} proto static")
+    words = {"violation": ["violations"], "top": ["top", "--interval", "0.2"], "explain": ["explain", WEB1.name]}.get(name, [name])
+    shown = lab.l3ctl(*words, "--json", ok=(0, 1, 3))
+    told = [json.loads(line) for line in shown.splitlines()] if name == "violation" else [json.loads(shown)]
+    assert told
+    for one in told:
+        jsonschema.Draft202012Validator(schema).validate(one)
+    lab.router.ip(f"route del 2001:db8:aaaa::/64 dev {DB1.port} proto static")
 
 
 def steals(lab: Lab, frames: int) -> None:
