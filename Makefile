@@ -8,9 +8,9 @@ L3CTL := $(VENV)/bin/l3ctl
 # bcc exists only as Debian's python3-bpfcc, so the environment is made by the system's Python and sees its packages.
 PYTHON := /usr/bin/python3
 PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
-# Clocks and lost segments, for tests/faults, the typesetter of manual pages, what attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, and a
-# database, for tests/sources.
-TEST_PACKAGES := faketime iptables groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15
+# Clocks and lost segments, for tests/faults, what attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, a database, for
+# tests/sources, and for tests/unit who reads the manual page and the alerts.
+TEST_PACKAGES := faketime iptables groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15 prometheus
 LINT_PACKAGES := clang
 # For jobs in stock kernels under QEMU, for tests/vm.
 VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static
@@ -18,10 +18,10 @@ VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static
 BOX_PACKAGES := mmdebstrap extlinux e2fsprogs qemu-system-x86 qemu-utils openssh-client
 VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system libvirt-clients dnsmasq-base iptables rsync
 # What would come up with the machine, of the packages above: package:unit.
-DAEMONS := bird2:bird.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
+DAEMONS := bird2:bird.service prometheus:prometheus.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test vm vm-packages evasion netbox faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
+.PHONY: help setup demo test vm vm-packages evasion netbox dashboard faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ vm: setup vm-packages ## The tests of VLANs and VRFs in stock Debian kernels; KE
 netbox: setup ## The NetBox source against a real NetBox, which takes some minutes to make the first time
 	@$(call install_packages,mmdebstrap)
 	@L3CTL_NETBOX=1 $(VENV)/bin/python -m pytest -q tests/netbox
+
+dashboard: setup ## Write configs/grafana-dashboard.json anew
+	@$(VENV)/bin/python configs/dashboard.py
 
 faults: setup ## Every fault of the matrix, as a table, which docs/FAULTS.md then is
 	@rm -f .make/faults.txt .make/faults.md
