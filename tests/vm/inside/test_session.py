@@ -1,4 +1,4 @@
-"""A BGP session over a bad line: what is announced is late, and never wrong."""
+"""What a BGP session meets that needs a kernel of one's own: a clock that is set, and a line that is bad."""
 
 import os
 import platform
@@ -18,6 +18,9 @@ _ONE_IS_ENOUGH = "a session is user space's: one kernel of the matrix, bookworm'
 pytestmark = [pytest.mark.root, pytest.mark.bpf, pytest.mark.skipif(not platform.release().startswith("6.1."), reason=_ONE_IS_ENOUGH)]
 
 _CHANGES = 30
+_DAY = 86_400
+_WATCHED = 20.0
+"""seconds after a step; ExaBGP looks at its timers each second"""
 
 
 class _WarmLab(Lab):
@@ -37,6 +40,25 @@ def lab() -> Iterator[Lab]:
     yield one
     one.down()
     forget_links()
+
+
+def told_of_sessions(lab: Lab) -> list[str]:
+    return [line for line in (lab.run_dir / "agent.log").read_text().splitlines() if line.startswith(("session ", "relay "))]
+
+
+def test_a_clock_that_is_set_by_a_day_and_back_ends_no_session(lab: Lab) -> None:
+    """ExaBGP counts hold times by it, or would; BIRD does not. The hold time is as the configuration has it when it says nothing."""
+    lab.wait("the session", lambda: lab.status()["bgp"]["peers"] == {UPSTREAM6: "up"}, 60)
+    before = told_of_sessions(lab)
+    assert before
+    for step in (_DAY, -_DAY):
+        time.clock_settime(time.CLOCK_REALTIME, time.time() + step)
+        until = time.monotonic() + _WATCHED
+        while time.monotonic() < until:
+            assert lab.status()["bgp"]["peers"] == {UPSTREAM6: "up"}
+            assert lab.bird_prefixes() == lab.expected_prefixes()
+            time.sleep(1)
+    assert told_of_sessions(lab) == before
 
 
 def test_with_loss_and_delay_upstream_ends_with_what_is_up(lab: Lab) -> None:
