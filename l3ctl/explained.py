@@ -18,6 +18,8 @@ from l3ctl.router import Router
 from l3ctl.status import Apart, unannounced
 from l3ctl.xdp import clock
 
+AT_MOST = 100
+"""customers explained at a time"""
 EVENTS = 10
 """told of each, at most"""
 
@@ -46,6 +48,8 @@ def explained(router: Router, asked: str, apart: Apart | None = None) -> Answer:
     subjects = _subjects(router, asked)
     if not subjects:
         raise AgentRefused(_of_nobody(router, asked), "`l3ctl status` lists the ports; of other routers' it knows nothing")
+    if len(subjects) > AT_MOST:
+        raise AgentRefused(f"{asked} is {len(subjects)} of this router's customers", "name a smaller prefix; `l3ctl ports` lists all")
     links = router.kernel.links()
     if router.filter is not None:
         router.filter.refresh(whole=False)

@@ -1,6 +1,7 @@
 """How many frames of each port the filter has counted, by reason: per-CPU arrays of a few thousand ports each, made as ports come."""
 
 import struct
+from collections.abc import Iterator
 
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import BPF_MAP_TYPE_PERCPU_ARRAY, Map
@@ -45,10 +46,22 @@ class Counters:
         """Frames by reason; reasons never met are left out."""
         number, cell = divmod(index, abi().numbers["COUNTERS_CHUNK"])
         chunk = self.chunk(number)
-        values = chunk.array(cell, 1) if chunk is not None else b""
-        if not values.strip(b"\0"):
-            return {}
-        stride = abi().numbers["REASON_STRIDE"]
-        per_cpu = struct.unpack(f"={len(values) // 8}Q", values)
-        totals = [sum(per_cpu[number::stride]) for number in range(stride)]
-        return {reason.name: totals[reason.number] for reason in abi().reasons if totals[reason.number]}
+        return _understood(chunk.array(cell, 1)) if chunk is not None else {}
+
+    def every(self, end: int) -> Iterator[tuple[int, dict[str, int]]]:
+        """The same of all indexes below `end` that have any, many in a system call."""
+        size = abi().numbers["COUNTERS_CHUNK"]
+        for number in range(-(-end // size)):
+            chunk = self.chunk(number)
+            if chunk is not None:
+                yield from ((number * size + cell, _understood(values)) for cell, values in chunk.used(end - number * size))
+
+
+def _understood(values: bytes) -> dict[str, int]:
+    """One port's, as every processor has them."""
+    if not values.strip(b"\0"):
+        return {}
+    stride = abi().numbers["REASON_STRIDE"]
+    per_cpu = struct.unpack(f"={len(values) // 8}Q", values)
+    totals = [sum(per_cpu[number::stride]) for number in range(stride)]
+    return {reason.name: totals[reason.number] for reason in abi().reasons if totals[reason.number]}

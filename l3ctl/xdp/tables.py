@@ -267,7 +267,8 @@ class Tables:
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Frames counted so far, by port and reason; reasons never met are left out."""
-        return {name: self.counters_at(index) for name, index in sorted(self._indexes.items())}
+        told = dict(self._counters.every(max(self._indexes.values(), default=0) + 1))
+        return {name: told.get(index, {}) for name, index in sorted(self._indexes.items())}
 
     def counters_at(self, index: int) -> dict[str, int]:
         """The counters of one index; 0 is for frames that belong to no port."""
