@@ -13,7 +13,7 @@ from l3ctl.diff import diff
 from l3ctl.errors import AgentRefused
 from l3ctl.lladdr import format_lladdr, understand_lladdr
 from l3ctl.log import recall
-from l3ctl.model import Host, LinkFacts, Port, PortState, Prefix
+from l3ctl.model import MAIN_TABLE, Host, LinkFacts, Port, PortState, Prefix
 from l3ctl.router import Router
 from l3ctl.status import Apart, unannounced
 from l3ctl.xdp import clock
@@ -115,6 +115,7 @@ def _explained(router: Router, subject: _Subject, links: Mapping[str, LinkFacts]
             [one for one in have.neighbours if one.lladdr in lladdrs], [one for one in want.neighbours if one.lladdr in lladdrs]
         ),
         "routes": _both([one for one in have.routes if one.prefix in targets], [one for one in want.routes if one.prefix in targets]),
+        "leads_to": _leads_to(router, subject, links),
         "filter": _filter(router, port, have),
         "announcements": announcements,
         "differs": [f"{change.verb} {change.item}" for change in missing],
@@ -122,6 +123,14 @@ def _explained(router: Router, subject: _Subject, links: Mapping[str, LinkFacts]
     }
     obstacles = [*_obstacles(router, port, links, apart), *_lacking(router, facts, have, announcements)]
     return facts | {"reachable": not obstacles, "because": obstacles[0] if obstacles else _reached(announcements, router, have)}
+
+
+def _leads_to(router: Router, subject: _Subject, links: Mapping[str, LinkFacts]) -> dict[str, str | None]:
+    """Of each prefix, the netdev by which packets leave; nothing of a port in a VRF, which looks for them in another table."""
+    facts = links.get(subject.port.interface)
+    if facts is None or facts.table != MAIN_TABLE:
+        return {}
+    return {str(prefix): router.kernel.leads_to(prefix.network_address) for prefix in subject.prefixes()}
 
 
 def _record(router: Router, port: Port) -> dict[str, object]:
@@ -216,6 +225,12 @@ def _lacking(router: Router, facts: Mapping[str, object], have: PortState, annou
         for one in entries:
             if one["wanted"] and not one["there"]:
                 yield f"the router lacks the {one['text']}; `l3ctl plan` says what else, and an agent puts it right"
+    leads = facts["leads_to"]
+    assert isinstance(leads, dict)
+    for prefix, netdev in leads.items():
+        if netdev != router.ports[str(facts["port"])].interface:
+            where = f"leave by {netdev}" if netdev else "go nowhere"
+            yield f"packets to {prefix} {where}: a route that is not ours wins (ip route get {prefix.partition('/')[0]})"
     if have.policy is not None and not have.policy.guard:
         yield "the filter's records are there, and its program is not on the netdev, or does not ask them"
     if router.speaker is None:

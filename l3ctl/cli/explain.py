@@ -52,6 +52,9 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
         yield _row("" if number else "link", f"{netdev}: {facts}")
     yield from _entries("neighbours", one["neighbours"])
     yield from _entries("routes", one["routes"])
+    interface = record["interface"]
+    elsewhere = [f"{prefix} leaves by {netdev or 'nothing'}" for prefix, netdev in one["leads_to"].items() if netdev != interface]
+    yield from (_row("", click.style(line, fg="red")) for line in elsewhere)
     filter_ = one["filter"]
     yield _row("filter", filter_["policy"] or "none: nothing is asked of its frames")
     if filter_["counters"]:

@@ -151,6 +151,18 @@ def pack_dump(family: int, protocol: int, ifindex: int | None, table: int = ANY_
     return Message(RTM_GETROUTE, 0, _RTMSG.pack(family, 0, 0, 0, _RT_TABLE_UNSPEC, protocol, 0, 0, 0) + selected)
 
 
+def pack_lookup(address: Address) -> Message:
+    """Where would a packet of this router's own go to? In whatever table, and by whomever's route."""
+    family = AF_INET6 if address.version == 6 else AF_INET
+    header = _RTMSG.pack(family, 8 * len(address.packed), 0, 0, _RT_TABLE_UNSPEC, 0, 0, 0, 0)
+    return Message(RTM_GETROUTE, 0, header + attribute(_RTA_DST, address.packed))
+
+
+def goes_out(payload: bytes) -> int:
+    """The ifindex that such a packet leaves by; 0 where it leaves by none."""
+    return _oif(attributes(payload, _RTMSG.size))
+
+
 class RouteEntry(NamedTuple):
     """A route as found. Multipath, it has several hops; going nowhere (a blackhole, a nexthop object), one of (0, None)."""
 

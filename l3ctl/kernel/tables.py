@@ -90,6 +90,11 @@ class Kernel:
         """Others' routes of the same prefixes as ours in a look at everything, as they are now."""
         return tuple(found.rivals(self._socket, Names(self._socket), seen))
 
+    def leads_to(self, address: Address) -> str | None:
+        """The netdev that packets to an address leave by, whoever's route wins; None where they go nowhere."""
+        (answer,) = self._socket.ask([routes.pack_lookup(address)])
+        return None if isinstance(answer, Refusal) else self._socket.name_of(routes.goes_out(answer))
+
     def links_of(self, interface: str | None, address: Address) -> set[int]:
         """The netdev of this name, or those that have the address, by ifindex."""
         if interface is not None:

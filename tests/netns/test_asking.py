@@ -115,6 +115,15 @@ def test_a_link_that_is_down_says_so_and_what_happened_last(lab: Lab) -> None:
     lab.wait("it again", lambda: explained(lab, DB1.name)[0]["reachable"], WHOLE)
 
 
+def test_a_route_of_somebody_else_that_wins_is_told(lab: Lab) -> None:
+    lab.router.ip(f"route add {WEB1.ipv6} dev uplink0 metric 1 proto static")
+    assert because(lab, WEB1.address6).startswith(f"packets to {WEB1.ipv6} leave by uplink0: a route that is not ours wins")
+    lab.router.ip(f"route del {WEB1.ipv6} dev uplink0 metric 1 proto static", f"route add blackhole {WEB1.ipv6} metric 1 proto static")
+    assert because(lab, WEB1.address6).startswith(f"packets to {WEB1.ipv6} go nowhere")
+    lab.router.ip(f"route del blackhole {WEB1.ipv6} metric 1 proto static")
+    assert explained(lab, WEB1.name)[0]["reachable"]
+
+
 def test_a_drained_router_says_so(lab: Lab) -> None:
     lab.l3ctl("drain")
     assert because(lab, WEB1.ipv4) == f"{WEB1.ipv4}/32 is not announced: drained"
