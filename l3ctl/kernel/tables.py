@@ -6,13 +6,14 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Self
 
-from l3ctl.kernel import addresses, apply, found, links
+from l3ctl.kernel import addresses, apply, found, links, routes
 from l3ctl.kernel.apply import Failure
 from l3ctl.kernel.events import RECEIVE_BUFFER, Events
 from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.sysctl import Sysctls
 from l3ctl.kernel.trusting import trusting
+from l3ctl.kernel.wire import Refusal
 from l3ctl.kernel.xdp_state import XdpState, xdp_state
 from l3ctl.model import MAIN_TABLE, Address, Change, LinkFacts, Neighbour
 
