@@ -19,6 +19,8 @@ _PATIENCE = 10.0
 """seconds that a port waits at most to which something else is to come; others wait for the restart time"""
 _AFTERWARDS = 0.3
 """seconds from its last answer: it answers when it has taken a command, and sends it next"""
+_UNSURE = 2.0
+"""the same where it has always more to send"""
 
 
 @dataclass(slots=True)
@@ -70,12 +72,12 @@ class Leaving:
         """Their place is needed, here or elsewhere: so at the next look."""
         for wait in self._waits.values():
             if all(one.prefix in billed for one in wait.announcements):
-                wait.answered = -_AFTERWARDS
+                wait.answered = -_UNSURE
 
     def _gone(self, changes: Sequence[Change], speaker: Speaker, now: float) -> Iterator[tuple[str, Announcement]]:
         """What peers may have heard of, by port, and are to forget."""
         self._began = now if self._began is None else self._began
-        ignorant = not speaker.is_complete() and now < self._began + _PATIENCE
+        ignorant = not speaker.completed and now < self._began + _PATIENCE
         for one in changes:
             if one.verb is Verb.WITHDRAW and isinstance(one.item, Announcement):
                 yield one.port, one.item
@@ -100,15 +102,18 @@ class Leaving:
         for wait in self._waits.values():
             if wait.answered is None and self._speaker.withdrawn(wait.announcements):
                 wait.answered = now
-        released = {name for name, wait in self._waits.items() if self._is_over(wait, self._speaker.restart_time, now)}
+        if not self._waits:
+            return set()
+        afterwards, longest = (_AFTERWARDS if self._speaker.sent() else _UNSURE), self._speaker.restart_time
+        released = {name for name, wait in self._waits.items() if self._is_over(wait, afterwards, longest, now)}
         for name in released:
             del self._waits[name]
             self._held.pop(name, None)
         return released
 
-    def _is_over(self, wait: _Wait, longest: float, now: float) -> bool:
+    def _is_over(self, wait: _Wait, afterwards: float, longest: float, now: float) -> bool:
         if wait.answered is not None:
-            return now >= wait.answered + _AFTERWARDS
+            return now >= wait.answered + afterwards
         held = (change for name, changes in self._held.items() if self._waits.get(name) is wait for change in changes)
         comes = now >= wait.since + _PATIENCE and any(change.verb in (Verb.ADD, Verb.ANNOUNCE) for change in held)
         return comes or now >= wait.since + longest

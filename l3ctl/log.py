@@ -96,12 +96,13 @@ def lost() -> int:
 
 
 def recall(is_meant: Callable[[set[str]], bool], count: int) -> list[Told]:
-    """The last so many events of which that holds, given the words of each without their quotes; the latest first."""
+    """The last so many events of which that holds, the latest first. It is given each one's words, of `name=value` the value too."""
     found: list[Told] = []
     for one in reversed(_told):
         if len(found) >= count:
             break
-        if is_meant(set(one.text.replace('"', " ").split())):
+        words = one.text.replace('"', " ").split()
+        if is_meant({*words, *(word.partition("=")[2] for word in words)}):
             found.append(one)
     return found
 

@@ -88,10 +88,6 @@ class Ledger:
             self._complete = True
             self._resync()
 
-    def is_complete(self) -> bool:
-        """Whether they have."""
-        return self._complete
-
     # what ExaBGP says, through the relay
 
     def adopt(self, peer: str, prefix: str, attributes: str) -> bool:

@@ -25,6 +25,8 @@ from l3ctl.peering import BgpSettings, Peer
 
 ANSWER_TIMEOUT = 30.0
 """seconds ExaBGP has for one answer; it needs milliseconds"""
+_CATCHES_UP = 15.0
+"""seconds from a session's beginning to its End-of-RIB, where nothing else tells; ten thousand prefixes take two"""
 LINE_LIMIT = 64 * 1024
 
 
@@ -51,16 +53,18 @@ class Speaker:
         self._others = Others(settings)
         self._duplicates: list[Duplicate] = []
         self._peers = {str(peer.address): "unknown" for peer in settings.peers}
-        self._up_until = dict.fromkeys(self._peers, time.monotonic())
-        """when each peer's session was last seen, at the latest; of the time before us nothing is known"""
+        self._turned = dict.fromkeys(self._peers, time.monotonic())
+        """when each peer's session came up or ended; of the time before us nothing is known"""
+        self._caught_up: set[str] = set()
+        """peers that were sent all there was since their sessions came up"""
         self._listener: socket.socket | None = None
         self._relay: socket.socket | None = None
         self._incoming, self._outgoing = bytearray(), bytearray()
         self._asked_at = 0.0
         self._told_synced = self._waits_to_write = False
         self._made_for = ""
-        self.called = False
-        """whether a relay has ever called: without one nothing is known of what ExaBGP announces"""
+        self.called = self.completed = False
+        """whether a relay has ever called, without which nothing is known of what ExaBGP announces; and every port had its wish"""
 
     def open(self) -> None:
         """Listen for the relay. What a dead agent left at the path is removed.
@@ -106,12 +110,13 @@ class Speaker:
         self._advance()
 
     def resolve(self, peer: Peer, link_local: IPv6Address) -> None:
-        """What this router's link-local is on the link to a peer that is told it as next hop. Until then it is told nothing."""
+        """What our link-local is on the link to a peer that is told it as next hop. Until then it is told nothing."""
         self._ledger.resolve(str(peer.address), link_local)
         self._advance()
 
     def complete(self) -> None:
         """Every port's wish has been given once. Before this nothing is sent, so that a restarting agent withdraws nothing by mistake."""
+        self.completed = True
         self._ledger.complete()
         self._advance()
 
@@ -126,20 +131,19 @@ class Speaker:
     def withdrawn(self, announcements: Iterable[Announcement]) -> bool:
         """Whether no peer keeps any of these prefixes, but for those that are wished: ExaBGP has answered that it holds them no more.
 
-        A peer whose session is down, or was when the relay was last there, keeps what it had for the restart time (RFC 4724).
+        A peer without a session keeps what it had for the restart time, and one that has it anew until End-of-RIB (RFC 4724), which is
+        out when all is that was taken before; where there is always more to send, some time counts for that.
         """
-        may_know = {
-            peer for peer, state in self._peers.items() if state == "up" or time.monotonic() < self._up_until[peer] + self.restart_time
-        }
-        return not may_know or self._ledger.withdrawn(announcements, may_know)
+        now, up = time.monotonic(), {peer for peer, state in self._peers.items() if state == "up"}
+        if self._ledger.sent():
+            self._caught_up |= up
+        may_know = up | {peer for peer in self._peers if now < self._turned[peer] + self.restart_time}
+        late = {peer for peer in may_know - self._caught_up if now < self._turned[peer] + _CATCHES_UP}
+        return not may_know or (not late and self._ledger.withdrawn(announcements, may_know))
 
     def holders(self, prefix: Prefix) -> dict[str, bool]:
         """For each peer, by address, whether ExaBGP has taken this prefix for it."""
         return self._ledger.holders(str(prefix))
-
-    def is_complete(self) -> bool:
-        """Whether every port's wish has been given once."""
-        return self._ledger.is_complete()
 
     def in_sync(self) -> bool:
         """Whether a relay is there and nothing is left to be sent or answered."""
@@ -261,6 +265,8 @@ class Speaker:
                 self._made_for = fingerprint_
             case ["flushed"]:
                 self._ledger.flushed()
+                if self._told_synced:
+                    self._caught_up |= {peer for peer, state in self._peers.items() if state == "up"}
             case ["heard", peer, *_] if peer not in self._peers:
                 pass
             case ["heard", peer, "announce", route] if route.count(" ") == 1:
@@ -276,8 +282,9 @@ class Speaker:
         return True
 
     def _set_state(self, peer: str, state: str) -> None:
-        if self._peers[peer] == "up":
-            self._up_until[peer] = time.monotonic()
+        if "up" in (state, self._peers[peer]) and state != self._peers[peer]:
+            self._turned[peer] = time.monotonic()
+            self._caught_up.discard(peer)
         self._peers[peer] = state
 
     def _advance(self) -> None:

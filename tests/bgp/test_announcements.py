@@ -30,7 +30,7 @@ def test_prefixes_of_both_families_reach_the_peers_kernel_and_leave_it(routers: 
     agent.speaker.want("web1", frozenset())
     agent.until(lambda: routers.peer.routes() == through(ROUTER, WEB2) and agent.speaker.in_sync())
     assert agent.speaker.held() == agent.speaker.wanted() == WEB2
-    assert agent.speaker.withdrawn(WEB1)
+    agent.until(lambda: agent.speaker.withdrawn(WEB1))
     assert agent.speaker.status() == {
         "relay": True, "held": 2, "wanted": 2, "queued": 0, "refused": [], "peers": {"2001:db8:ffff::1": "up"},
         "configuration": "current",

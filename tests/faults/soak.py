@@ -46,7 +46,7 @@ GOING = 20
 """one port in so many may be gone at a time: less than max_shrink lets go"""
 CALM = (0.5, 4.0)
 """seconds between two faults"""
-NEWS = 1.0
+NEWS = 2.0
 """seconds that the news of a link may take to the peer under all this"""
 SAMPLED = 5.0
 """seconds between two looks at the agent's memory"""

@@ -6,7 +6,8 @@ from ipaddress import IPv6Address, ip_network
 
 import pytest
 
-from l3ctl.leaving import _AFTERWARDS, _PATIENCE, Leaving
+from l3ctl.bgp.speaker import _CATCHES_UP
+from l3ctl.leaving import _AFTERWARDS, _PATIENCE, _UNSURE, Leaving
 from l3ctl.model import Announcement, Change, Host, Port, Route, Verb
 from l3ctl.present import ORPHAN
 from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, SETTINGS, Table, announcements, command, table  # noqa: F401  the fixture
@@ -45,6 +46,15 @@ def announcing(bench: Table) -> Leaving:
     return leaving
 
 
+def send_all(one: Table) -> None:
+    """ExaBGP has sent what it took; what it has not, shows by its relay's silence."""
+    one.speaker.tick(time.monotonic())
+    said = one.heard(one.relays[-1])
+    assert said is not None
+    assert said[-1] == "flush"
+    one.say(one.relays[-1], "flushed")
+
+
 def test_the_route_goes_when_exabgp_has_taken_the_withdraw(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
     made = leaving.hold([*GOING, ELSEWHERE], {"db1": DB}, lambda _: True, 0.0)
@@ -54,10 +64,12 @@ def test_the_route_goes_when_exabgp_has_taken_the_withdraw(table: Table) -> None
     assert leaving.released(1.0) == set()
     assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 1.0)) == []
     table.say(table.relays[0], "done")
-    assert leaving.released(1.0) == set(), "it answers before it sends"
-    assert leaving.released(1.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+    assert leaving.released(1.0) == leaving.released(1.0 + _AFTERWARDS) == set(), "it answers before it sends"
+    send_all(table)
+    assert leaving.released(2.0) == set()
+    assert leaving.released(2.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
     assert leaving.held() == []
-    assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 2.0)) == GOING[1:]
+    assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 3.0)) == GOING[1:]
 
 
 LONGEST = SETTINGS.restart_time
@@ -98,8 +110,10 @@ def test_a_peer_whose_session_is_down_keeps_what_it_had_and_is_waited_for(table:
     table.say(table.relays[0], f"peer {PEER} down", "done")
     assert leaving.released(1.0) == leaving.released(2.0) == set()
     table.say(table.relays[0], UP)
-    assert leaving.released(3.0) == set()
-    assert leaving.released(3.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+    assert leaving.released(3.0) == leaving.released(4.0) == set(), "it has the session, and not yet what it is sent there"
+    send_all(table)
+    assert leaving.released(5.0) == set()
+    assert leaving.released(5.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
 
 
 def test_an_exabgp_that_is_away_is_waited_for_and_the_next_one_holds_nothing(table: Table) -> None:  # noqa: F811
@@ -109,9 +123,13 @@ def test_an_exabgp_that_is_away_is_waited_for_and_the_next_one_holds_nothing(tab
     leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
     table.speaker.want("web1", frozenset())
     assert leaving.released(1.0) == leaving.released(2.0) == set()
-    table.say(table.relay(), UP, "ready")
-    assert leaving.released(3.0) == set()
-    assert leaving.released(3.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+    relay = table.relay()
+    table.say(relay, UP, "ready")
+    table.say(relay, *["done"] * len(table.heard(relay) or ()))
+    assert leaving.released(3.0) == leaving.released(4.0) == set(), "the peer has no End-of-RIB yet"
+    send_all(table)
+    assert leaving.released(5.0) == set()
+    assert leaving.released(5.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
 
 
 def test_peers_that_have_had_no_session_for_the_restart_time_are_not_waited_for(
@@ -125,8 +143,21 @@ def test_peers_that_have_had_no_session_for_the_restart_time_are_not_waited_for(
     assert leaving.released(1.0) == set()
     later = time.monotonic() + LONGEST
     monkeypatch.setattr(time, "monotonic", lambda: later)
-    assert leaving.released(1.0) == set()
-    assert leaving.released(1.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+    assert leaving.released(1.0) == leaving.released(1.0 + _AFTERWARDS) == set(), "with no relay there nothing is seen to be sent"
+    assert leaving.released(1.0 + _UNSURE) == {"web1", f"{ORPHAN}p0"}
+
+
+def test_where_there_is_always_more_to_send_some_time_counts_for_it(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    leaving = announcing(table)
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    table.speaker.want("web1", frozenset())
+    table.say(table.relays[0], "done")
+    table.speaker.want("more", announcements("2001:db8:77::/64"))
+    assert leaving.released(1.0) == set(), "the session has just come up, as far as is known"
+    later = time.monotonic() + _CATCHES_UP
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    assert leaving.released(2.0) == leaving.released(3.0) == set()
+    assert leaving.released(2.0 + _UNSURE) == {"web1", f"{ORPHAN}p0"}
 
 
 def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_announced(table: Table) -> None:  # noqa: F811
@@ -141,6 +172,7 @@ def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_annou
     assert table.heard(relay) == [command("withdraw", PREFIX)]
     assert leaving.released(1.0) == set()
     table.say(relay, "done")
+    send_all(table)
     assert leaving.released(2.0) == set()
     assert leaving.released(2.0 + _AFTERWARDS) == {f"{ORPHAN}p0"}
     assert list(leaving.hold([going], {"db1": DB}, lambda _: True, 3.0)) == [going]
