@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.model import Announcement, Change, Port, Prefix, Route, Verb
+from l3ctl.model import Announcement, Change, Item, Port, PortPolicy, Prefix, Route, Verb
 from l3ctl.present import ORPHAN
 
 _PATIENCE = 10.0
@@ -81,8 +81,8 @@ class Leaving:
         for one in changes:
             if one.verb is Verb.WITHDRAW and isinstance(one.item, Announcement):
                 yield one.port, one.item
-            elif ignorant and one.verb is Verb.REMOVE and isinstance(one.item, Route) and one.item.next_hop is not None:
-                yield one.port, Announcement(one.item.prefix, one.item.next_hop)
+            elif ignorant and one.verb is Verb.REMOVE:
+                yield from ((one.port, each) for each in _perhaps_announced(one.item))
 
     def held(self) -> list[Change]:
         """What waits now, and is made soon."""
@@ -117,3 +117,11 @@ class Leaving:
         held = (change for name, changes in self._held.items() if self._waits.get(name) is wait for change in changes)
         comes = now >= wait.since + _PATIENCE and any(change.verb in (Verb.ADD, Verb.ANNOUNCE) for change in held)
         return comes or now >= wait.since + longest
+
+
+def _perhaps_announced(item: Item) -> Iterator[Announcement]:
+    """On the strength of this. What is left of a port stands under its netdev's name but for its policy, which is under its own."""
+    if isinstance(item, Route) and item.next_hop is not None:
+        yield Announcement(item.prefix, item.next_hop)
+    elif isinstance(item, PortPolicy):
+        yield from (Announcement(prefix, host.link_local) for host in item.hosts for prefix in host.prefixes())

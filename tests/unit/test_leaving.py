@@ -7,8 +7,9 @@ from ipaddress import IPv6Address, ip_network
 import pytest
 
 from l3ctl.bgp.speaker import _CATCHES_UP
+from l3ctl.desired import port_policy
 from l3ctl.leaving import _AFTERWARDS, _PATIENCE, _UNSURE, Leaving
-from l3ctl.model import Announcement, Change, Host, Port, Route, Verb
+from l3ctl.model import Announcement, Change, Host, Port, Route, Settings, Verb
 from l3ctl.present import ORPHAN
 from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, SETTINGS, Table, announcements, command, table  # noqa: F401  the fixture
 
@@ -165,8 +166,9 @@ def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_annou
     relay = table.relay()
     table.say(relay, f"held {PEER} {PREFIX} {ATTRIBUTES}", UP, "ready")
     going, down, moved = GOING[1], remove("down", "p8", "2001:db8:18::/64"), remove("db1", "p1", "2001:db8:13::/64")
+    policy = Change("web1", Verb.REMOVE, port_policy(WEB, "02:00:00:00:00:01", Settings((IPv6Address("fe80::1"),), ())))
     ports = {"db1": DB, "down": port("down", "p8"), "web2": port("web2", "p2", "2001:db8:13::/64")}
-    made = leaving.hold([going, down, moved], ports, lambda name: name != "down", 0.0)
+    made = leaving.hold([going, policy, down, moved], ports, lambda name: name != "down", 0.0)
     assert list(made) == [down, moved], "the one's link is down, the other's prefix is billed elsewhere"
     table.speaker.complete()
     assert table.heard(relay) == [command("withdraw", PREFIX)]
@@ -174,8 +176,8 @@ def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_annou
     table.say(relay, "done")
     send_all(table)
     assert leaving.released(2.0) == set()
-    assert leaving.released(2.0 + _AFTERWARDS) == {f"{ORPHAN}p0"}
-    assert list(leaving.hold([going], {"db1": DB}, lambda _: True, 3.0)) == [going]
+    assert leaving.released(2.0 + _AFTERWARDS) == {f"{ORPHAN}p0", "web1"}, "its policy stands under its own name"
+    assert list(leaving.hold([going, policy], {"db1": DB}, lambda _: True, 3.0)) == [going, policy]
 
 
 def test_an_agent_that_never_comes_to_know_it_waits_once(table: Table) -> None:  # noqa: F811
