@@ -4,7 +4,10 @@ A process of its own, so that neither the library nor whoever may connect to it 
 any command. Names follow the conventions of that world (base units, `_total` of what only grows).
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
+from threading import Lock
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -15,25 +18,37 @@ from l3ctl.control import Answer
 from l3ctl.errors import L3ctlError
 
 Ask = Callable[[], Answer]
+_AGAIN = 1.0
+"""seconds between two questions to the agent"""
 Values = Mapping[tuple[str, ...], int]
 """by the values of the labels"""
 
 
 class Agent(Collector):
-    """Asked each time that somebody looks. What fails is a metric too: `l3ctl_up` is 0, and nothing else is told."""
+    """Asked when somebody looks, and at most once a second: who may connect is not to keep it busy.
+
+    What fails is a metric too: `l3ctl_up` is 0, and nothing else is told.
+    """
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
+        self._lock = Lock()
+        self._told: Answer | None = None
+        self._asked_at = -math.inf
 
     def collect(self) -> Iterator[Metric]:
         """Every family."""
-        try:
-            told = self._ask()
-        except L3ctlError:
-            yield _gauge("l3ctl_up", "Whether an agent answers.", 0)
-            return
-        yield _gauge("l3ctl_up", "Whether an agent answers.", 1)
-        yield from families(told)
+        with self._lock:  # each who looks has a thread
+            if time.monotonic() >= self._asked_at + _AGAIN:
+                try:
+                    self._told = self._ask()
+                except L3ctlError:
+                    self._told = None
+                self._asked_at = time.monotonic()
+            told = self._told
+        yield _gauge("l3ctl_up", "Whether an agent answers.", int(told is not None))
+        if told is not None:
+            yield from families(told)
 
     def describe(self) -> list[Metric]:
         """Nothing: who registers it is not to ask an agent that may not be there yet."""
