@@ -11,6 +11,8 @@ PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethto
 # Clocks and lost segments, for tests/faults, what attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, a database, for
 # tests/sources, and for tests/unit who reads the manual page and the alerts.
 TEST_PACKAGES := faketime iptables groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15 prometheus
+# What builds the Debian package, and a bare Debian with a systemd of its own to try it on, for tests/package.
+DEB_PACKAGES := debhelper dpkg-dev mmdebstrap systemd-container
 LINT_PACKAGES := clang
 # For jobs in stock kernels under QEMU, for tests/vm.
 VM_PACKAGES := qemu-system-x86 kmod cpio xz-utils busybox-static
@@ -21,7 +23,7 @@ VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 DAEMONS := bird2:bird.service prometheus:prometheus.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test vm vm-packages evasion netbox dashboard faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
+.PHONY: help setup demo test vm vm-packages deb-packages evasion netbox dashboard screenshots deb faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -68,8 +70,11 @@ demo: setup ## Tell the story of l3ctl in about half a minute
 vm-packages:
 	@$(call install_packages,$(VM_PACKAGES))
 
+deb-packages:
+	@$(call install_packages,$(DEB_PACKAGES))
+
 WORKERS ?= 2
-test: setup vm-packages ## Run the tests, WORKERS=2 files at a time; without root, those that need none
+test: setup vm-packages deb-packages ## Run the tests, WORKERS=2 files at a time; without root, those that need none
 	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) --dist loadfile
 
 evasion: setup ## Run real attack tools against the lab, and print what came of each
@@ -86,6 +91,12 @@ netbox: setup ## The NetBox source against a real NetBox, which takes some minut
 
 dashboard: setup ## Write configs/grafana-dashboard.json anew
 	@$(VENV)/bin/python configs/dashboard.py
+
+screenshots: setup ## Draw what `status`, `top` and `explain` look like in a lab, into docs/screenshots
+	@$(VENV)/bin/python -m tests.screenshots docs/screenshots
+
+deb: deb-packages ## Build the Debian package of this tree, into dist/
+	@configs/debian/build.sh
 
 faults: setup ## Every fault of the matrix, as a table, which docs/FAULTS.md then is
 	@rm -f .make/faults.txt .make/faults.md

@@ -1,8 +1,6 @@
-"""The log: events with fields, one line each on stderr, where the service manager dates them.
+"""The log: events with fields, one line each on stderr, where the service manager dates them; to systemd's journal, field by field.
 
-The words are a fixed vocabulary: announce, withdraw, add, replace, remove, refuse, violation, adopt, and start, stop, full-pass, overrun,
-stall for the agent itself; `lost` says how many lines nobody took. For nobody waits for who reads them: a network does not stand still
-because its log does.
+Their words are VOCABULARY, and no others. Nobody waits for who reads them: a network does not stand still because its log does.
 """
 
 import logging
@@ -13,12 +11,18 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from l3ctl.journal import Journal, is_read_by_it
+
 _log = logging.getLogger("l3ctl")
 _STDERR = 2
 _AT_ONCE = 4096
 """bytes that a pipe has room for when it is said to have any (PIPE_BUF of pipe(7))"""
 
 
+NOTICE = 25
+"""between logging's own INFO and WARNING, as in syslog(3)"""
+_PRIORITIES = {logging.INFO: 6, NOTICE: 5, logging.WARNING: 4}
+"""logging's levels as those of syslog(3)"""
 _REMEMBERED = 5_000
 """events, whosever they are"""
 
@@ -34,7 +38,46 @@ _told: deque[Told] = deque(maxlen=_REMEMBERED)
 _counts: Counter[str] = Counter()
 
 
-class _Lines(logging.Handler):
+VOCABULARY = {
+    "start": "the agent works, with a filter that it has loaded",
+    "adopt": "the agent works, with the filter that it found",
+    "stop": "the agent ends; the network stays as it is",
+    "add": "something was added to the kernel, or a policy to the filter",
+    "replace": "something there was not as it should be, and is now",
+    "remove": "something was removed that should not be there",
+    "announce": "ExaBGP was told to announce, and has said that it does",
+    "withdraw": "ExaBGP was told to withdraw, and has said that it does",
+    "relay": "ExaBGP's helper has called, or is gone",
+    "session": "a BGP session has come up or gone down",
+    "up": "a host is there, whatever its link says: it answers, or somebody said so",
+    "down": "a host is away, whatever its link says",
+    "hold": "a port flaps, and is not announced for a while",
+    "release": "a port that flapped is quiet again, and is announced",
+    "drain": "everything is withdrawn, until `undrain`",
+    "undrain": "everything is announced again",
+    "confirm": "somebody confirmed what was held back",
+    "roll-back": "nobody confirmed in time; the inventory before stands again",
+    "violation": "a customer sent what billing cannot vouch for",
+    "refuse": "something cannot be done or believed, and stays as it was",
+    "overrun": "the kernel had more to tell than there was room for; everything is looked at",
+    "stall": "the agent was stopped, or had no processor",
+    "lost": "lines that nobody took",
+}
+_NOTABLE = {"refuse": logging.WARNING, "overrun": logging.WARNING, "stall": logging.WARNING, "violation": NOTICE}
+"""words that tell of more than the day's work"""
+
+
+class _Handler(logging.Handler):
+    """`lost` says how many it could not pass on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = 0
+        self._lost = 0
+        """since the last that it could"""
+
+
+class _Lines(_Handler):
     """Writes them to a descriptor, as long as there is room."""
 
     def __init__(self, fd: int) -> None:
@@ -42,9 +85,6 @@ class _Lines(logging.Handler):
         self._fd = fd
         self._room = select.poll()
         self._room.register(fd, select.POLLOUT)
-        self._lost = 0
-        self.lost = 0
-        """of all lines"""
         self._cut = False
         """the line before was not written to its end"""
 
@@ -69,9 +109,28 @@ class _Lines(logging.Handler):
             return False
 
 
+class _Fields(_Handler):
+    """Tells them to the journal, as long as it has room."""
+
+    def __init__(self, journal: Journal) -> None:
+        super().__init__()
+        self._journal = journal
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell it, or count it as lost."""
+        if self._lost and self._journal.tell(
+            _PRIORITIES[logging.WARNING], f"lost lines={self._lost}", {"event": "lost", "lines": str(self._lost)}
+        ):
+            self._lost = 0
+        fields: dict[str, str] = getattr(record, "fields", {})
+        if not self._journal.tell(_PRIORITIES.get(record.levelno, 6), self.format(record), fields):
+            self._lost += 1
+            self.lost += 1
+
+
 def configure() -> None:
-    """Send events to stderr."""
-    handler = _Lines(_STDERR)
+    """Send events to stderr, or to the journal where that is what reads it."""
+    handler: _Handler = _Fields(Journal()) if is_read_by_it(_STDERR) else _Lines(_STDERR)
     handler.setFormatter(logging.Formatter("%(message)s"))
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)
@@ -79,10 +138,11 @@ def configure() -> None:
 
 def event(word: str, **fields: object) -> None:
     """Tell one event: `add port=web1 item="neighbour fe80::1 ..."`."""
-    line = " ".join((word, *(f"{name}={_quoted(str(value))}" for name, value in fields.items() if value is not None)))
+    said = {name: str(value) for name, value in fields.items() if value is not None}
+    line = " ".join((word, *(f"{name}={_quoted(value)}" for name, value in said.items())))
     _told.append(Told(time.time(), line))
     _counts[word] += 1
-    _log.info(line)
+    _log.log(_NOTABLE.get(word, logging.INFO), line, extra={"fields": {"event": word, **said}})
 
 
 def counted() -> dict[str, int]:
@@ -92,7 +152,7 @@ def counted() -> dict[str, int]:
 
 def lost() -> int:
     """Lines that nobody took."""
-    return sum(handler.lost for handler in _log.handlers if isinstance(handler, _Lines))
+    return sum(handler.lost for handler in _log.handlers if isinstance(handler, _Handler))
 
 
 def recall(is_meant: Callable[[set[str]], bool], count: int) -> list[Told]:

@@ -33,7 +33,7 @@ class Silence:
         """The ports that were held down until now, and are to be looked at."""
         released = self._damper.released(now)
         for name in released:
-            event("let go", port=name)
+            event("release", port=name)
         if released:
             self._router.held_down -= released
         return released
