@@ -14,9 +14,11 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from l3ctl.bgp.exabgp_config import fingerprint
+from l3ctl.bgp.flush import unacknowledged
 from l3ctl.bgp.ledger import Ledger
 from l3ctl.bgp.lines import Command, is_prefix
 from l3ctl.bgp.others import Duplicate, Others
+from l3ctl.bgp.sessions import Sessions
 from l3ctl.bgp.user import ids_of
 from l3ctl.errors import MissingRequirement
 from l3ctl.log import event
@@ -25,8 +27,6 @@ from l3ctl.peering import BgpSettings, Peer
 
 ANSWER_TIMEOUT = 30.0
 """seconds ExaBGP has for one answer; it needs milliseconds"""
-_CATCHES_UP = 15.0
-"""seconds from a session's beginning to its End-of-RIB, where nothing else tells; ten thousand prefixes take two"""
 LINE_LIMIT = 64 * 1024
 
 
@@ -52,16 +52,12 @@ class Speaker:
         self._ledger = Ledger(settings)
         self._others = Others(settings)
         self._duplicates: list[Duplicate] = []
-        self._peers = {str(peer.address): "unknown" for peer in settings.peers}
-        self._turned = dict.fromkeys(self._peers, time.monotonic())
-        """when each peer's session came up or ended; of the time before us nothing is known"""
-        self._caught_up: set[str] = set()
-        """peers that were sent all there was since their sessions came up"""
+        self._sessions = Sessions((str(peer.address) for peer in settings.peers), settings.restart_time)
         self._listener: socket.socket | None = None
         self._relay: socket.socket | None = None
         self._incoming, self._outgoing = bytearray(), bytearray()
         self._asked_at = 0.0
-        self._told_synced = self._waits_to_write = False
+        self._waits_to_write = False
         self._made_for = ""
         self.called = self.completed = False
         """whether a relay has ever called, without which nothing is known of what ExaBGP announces; and every port had its wish"""
@@ -131,15 +127,16 @@ class Speaker:
     def withdrawn(self, announcements: Iterable[Announcement]) -> bool:
         """Whether no peer keeps any of these prefixes, but for those that are wished: ExaBGP has answered that it holds them no more.
 
-        A peer without a session keeps what it had for the restart time, and one that has it anew until End-of-RIB (RFC 4724), which is
-        out when all is that was taken before; where there is always more to send, some time counts for that.
+        And no peer that may have had them is still to be told (`Sessions`).
         """
-        now, up = time.monotonic(), {peer for peer, state in self._peers.items() if state == "up"}
         if self._ledger.sent():
-            self._caught_up |= up
-        may_know = up | {peer for peer in self._peers if now < self._turned[peer] + self.restart_time}
-        late = {peer for peer in may_know - self._caught_up if now < self._turned[peer] + _CATCHES_UP}
-        return not may_know or (not late and self._ledger.withdrawn(announcements, may_know))
+            self._sessions.have_caught_up()
+        peers = self._sessions.may_know()
+        return not peers or (not self._sessions.are_late(peers) and self._ledger.withdrawn(announcements, peers))
+
+    def acknowledged(self) -> bool:
+        """Whether each peer's kernel has all that ExaBGP has written by now: nothing is under way, or to be sent anew."""
+        return not unacknowledged(self._sessions.up())
 
     def holders(self, prefix: Prefix) -> dict[str, bool]:
         """For each peer, by address, whether ExaBGP has taken this prefix for it."""
@@ -155,7 +152,7 @@ class Speaker:
 
     def without_session(self) -> list[str]:
         """Peers that hear nothing of us now, and may keep for a while what they heard before."""
-        return sorted(address for address, state in self._peers.items() if state != "up")
+        return sorted(self._sessions.states.keys() - self._sessions.up())
 
     def refused(self) -> tuple[Command, ...]:
         """What ExaBGP answered `error` to; each is asked again only when its wish changes, its peer comes up or ExaBGP restarts."""
@@ -178,7 +175,7 @@ class Speaker:
             "wanted": len(self._ledger.wanted()),
             "queued": self._ledger.queued(),
             "refused": [{"line": str(command), "prefix": command.prefixes[0]} for command in self._ledger.refused()],
-            "peers": dict(self._peers),
+            "peers": dict(self._sessions.states),
             "configuration": None if held is None else "current" if self._made_for == fingerprint(self._settings) else "stale",
         }
 
@@ -213,9 +210,8 @@ class Speaker:
     def _disconnect(self) -> None:
         self._ledger.disconnected()
         self._others.clear()
-        for address in self._peers:
-            self._set_state(address, "unknown")
-        self._told_synced = self._waits_to_write = False
+        self._sessions.lose()
+        self._waits_to_write = False
         self._incoming.clear()
         self._outgoing.clear()
         self._made_for = ""
@@ -255,19 +251,19 @@ class Speaker:
             case ["held", peer, prefix, attributes] if not self._ledger.is_ready() and is_prefix(prefix):
                 return self._ledger.adopt(peer, prefix, attributes)
             case ["peer", address, ("up" | "down") as state]:
-                if address in self._peers:  # ExaBGP may still have one that is no longer in our configuration
-                    if self._peers[address] != state:
+                if address in self._sessions.states:  # ExaBGP may still have one that is no longer in our configuration
+                    if self._sessions.states[address] != state:
                         event("session", peer=address, state=state)
-                    self._set_state(address, state)
+                    self._sessions.turn(address, state)
                     self._others.forget(address)
                     self._ledger.session(address, up=state == "up")
             case ["made-for", fingerprint_]:
                 self._made_for = fingerprint_
             case ["flushed"]:
                 self._ledger.flushed()
-                if self._told_synced:
-                    self._caught_up |= {peer for peer, state in self._peers.items() if state == "up"}
-            case ["heard", peer, *_] if peer not in self._peers:
+                if self._sessions.synced_at is not None:
+                    self._sessions.have_caught_up()
+            case ["heard", peer, *_] if peer not in self._sessions.states:
                 pass
             case ["heard", peer, "announce", route] if route.count(" ") == 1:
                 return self._others.announce(peer, *route.split(" "))
@@ -281,20 +277,14 @@ class Speaker:
                 return False
         return True
 
-    def _set_state(self, peer: str, state: str) -> None:
-        if "up" in (state, self._peers[peer]) and state != self._peers[peer]:
-            self._turned[peer] = time.monotonic()
-            self._caught_up.discard(peer)
-        self._peers[peer] = state
-
     def _advance(self) -> None:
         """Send the next commands, or that there is none left."""
         if not self._ledger.awaits_answer():
             self._asked_at = time.monotonic()
         if commands := list(iter(self._ledger.next_command, None)):
             self._send("\n".join(map(str, commands)))
-        elif self._ledger.in_sync() and not self._told_synced:
-            self._told_synced = True
+        elif self._ledger.in_sync() and self._sessions.synced_at is None:
+            self._sessions.synced_at = time.monotonic()
             self._send("synced")
         elif self._ledger.waits_for_flush() and self._ledger.flush():
             self._send("flush")

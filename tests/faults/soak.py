@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -88,22 +89,42 @@ class Soak:
     toggles: int = 0
     attacked: int = 0
     changes: int = 0
-    memory: list[tuple[float, int]] = field(default_factory=list)
-    """(moment, bytes) of agent and reader"""
+    memory: list[tuple[float, int, int]] = field(default_factory=list)
+    """(moment, the agent's bytes, its reader's)"""
     sent: int = 0
-    lost: int = 0
+    lost: list[float] = field(default_factory=list)
+    """when pings went that were not answered, by the monotonic clock"""
     report: Report = field(default_factory=Report.of_nothing)
     healed: float = 0.0
 
     def thirds(self) -> tuple[float, float, float]:
         """The mean of the memory in each third of the time, in bytes."""
+        agents, readers = self._thirds(1), self._thirds(2)
+        first, second, last = (agent + reader for agent, reader in zip(agents, readers, strict=True))
+        return first, second, last
+
+    def _thirds(self, whose: int) -> list[float]:
         began, ended = self.memory[0][0], self.memory[-1][0]
         third = (ended - began) / 3 or 1.0
         means = []
         for number in range(3):
-            here = [size for moment, size in self.memory if number == min(2, int((moment - began) / third))]
+            here = [sample[whose] for sample in self.memory if number == min(2, int((sample[0] - began) / third))]
             means.append(sum(here) / max(1, len(here)))
-        return means[0], means[1], means[2]
+        return means
+
+    def when_lost(self) -> str:
+        """The moments at which pings were lost, each with how many."""
+        bursts: list[list[float]] = []
+        for at in sorted(self.lost):
+            if bursts and at - bursts[-1][-1] < 1.0:
+                bursts[-1].append(at)
+            else:
+                bursts.append([at])
+        wall = time.time() - time.monotonic()
+        told = (
+            f"{len(one)} from {time.strftime('%H:%M:%S', time.localtime(one[0] + wall))} for {one[-1] - one[0]:.2f} s" for one in bursts
+        )
+        return ", ".join(told) or "none"
 
     def breaches(self) -> list[Excess]:
         """What must not be."""
@@ -119,8 +140,11 @@ class Soak:
         return [
             f"{sum(self.faults.values())} faults: " + ", ".join(f"{count} x {name}" for name, count in sorted(self.faults.items())),
             f"{self.toggles} links toggled, {self.changes} changes of the inventory, {self.attacked} frames of attackers",
-            f"{self.sent} pings, {self.lost} lost; healed {self.healed:.1f} s after the last fault",
-            f"agent and reader: {first:.1f}, {second:.1f}, {last:.1f} MB in the three thirds of the time, x {last / second:.3f}",
+            f"{self.sent} pings, {len(self.lost)} lost ({self.when_lost()}); healed {self.healed:.1f} s after the last fault",
+            (
+                f"agent and reader: {first:.1f}, {second:.1f}, {last:.1f} MB in the three thirds of the time, x {last / second:.3f}; "
+                f"of that the agent {', '.join(f'{size / 1e6:.1f}' for size in self._thirds(1))} MB"
+            ),
             *self.report.summary(self.away),
             f"{len(self.breaches())} breaches, {self.report.left} that did not end",
         ]
@@ -248,8 +272,8 @@ class _Turmoil:
 
     def _sample(self, now: float) -> None:
         with suppress(L3ctlError, OSError, ValueError):  # while one of them is away there is nothing to see
-            sizes = [_resident(self._network.pid(name)) for name in ("agent", "reader")]
-            self._soak.memory.append((now, sum(sizes)))
+            agent, reader = (_resident(self._network.pid(name)) for name in ("agent", "reader"))
+            self._soak.memory.append((now, agent, reader))
 
 
 def _resident(pid: int) -> int:
@@ -258,8 +282,8 @@ def _resident(pid: int) -> int:
     return int(line.split()[1]) * 1024
 
 
-def soak(prefix: str, seconds: float, ports: int, seed: int) -> Soak:
-    """All of it, for so long."""
+def soak(prefix: str, seconds: float, ports: int, seed: int, logs: Path | None = None) -> Soak:
+    """All of it, for so long; what the programs said is copied to `logs`."""
     came, chosen = Soak(), random.Random(seed)
     with Network(prefix, ports) as network:
         network.begin()
@@ -277,8 +301,11 @@ def soak(prefix: str, seconds: float, ports: int, seed: int) -> Soak:
             turmoil.records.settle()
             turmoil.links.set(network.ports[LEFT_ALONE + ATTACKERS :], up=True)
             came.healed = network.heals()
+            if logs is not None:
+                for log in network.run_dir.glob("*.log"):
+                    shutil.copy(log, logs)
         came.report = observing.report
-        came.sent, came.lost = pings6.sent + pings4.sent, len(pings6.lost) + len(pings4.lost)
+        came.sent, came.lost = pings6.sent + pings4.sent, [*pings6.lost, *pings4.lost]
     return came
 
 
@@ -300,9 +327,10 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30)
     parser.add_argument("--ports", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "big"))
+    parser.add_argument("--logs", type=Path, help="a folder, for what the programs said")
     chosen = parser.parse_args()
     print(f"seed {chosen.seed}", flush=True)
-    came = soak(f"l3t{os.getpid()}s", 60 * chosen.minutes, chosen.ports, chosen.seed)
+    came = soak(f"l3t{os.getpid()}s", 60 * chosen.minutes, chosen.ports, chosen.seed, chosen.logs)
     print("\n".join(came.summary()))
     for one in came.breaches()[:20]:
         print(one)

@@ -6,10 +6,11 @@ from ipaddress import IPv6Address, ip_network
 
 import pytest
 
-from l3ctl.bgp.speaker import _CATCHES_UP
+from l3ctl.bgp.sessions import CATCHES_UP
+from l3ctl.bgp.speaker import Speaker
 from l3ctl.desired import port_policy
 from l3ctl.leaving import _AFTERWARDS, _PATIENCE, _UNSURE, Leaving
-from l3ctl.model import Announcement, Change, Host, Port, Route, Settings, Verb
+from l3ctl.model import Change, Host, Neighbour, Port, PortPolicy, Route, Settings, Verb
 from l3ctl.present import ORPHAN
 from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, SETTINGS, Table, announcements, command, table  # noqa: F401  the fixture
 
@@ -155,7 +156,7 @@ def test_where_there_is_always_more_to_send_some_time_counts_for_it(table: Table
     table.say(table.relays[0], "done")
     table.speaker.want("more", announcements("2001:db8:77::/64"))
     assert leaving.released(1.0) == set(), "the session has just come up, as far as is known"
-    later = time.monotonic() + _CATCHES_UP
+    later = time.monotonic() + CATCHES_UP
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert leaving.released(2.0) == leaving.released(3.0) == set()
     assert leaving.released(2.0 + _UNSURE) == {"web1", f"{ORPHAN}p0"}
@@ -191,14 +192,78 @@ def test_an_agent_that_never_comes_to_know_it_waits_once(table: Table) -> None: 
 def test_nobody_waits_where_the_link_is_down_or_the_prefix_is_billed_elsewhere_or_nothing_is_announced(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
     going = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX)]
-    assert list(leaving.hold(going, {"web1": port("web1", "p0")}, lambda _: False, 0.0)) == going
+    assert list(leaving.hold(going, {"web1": WEB}, lambda _: False, 0.0)) == going
     assert list(leaving.hold(GOING, {"db1": port("db1", "p1", PREFIX)}, lambda _: True, 0.0)) == GOING
     assert list(Leaving(None).hold(GOING, {}, lambda _: True, 0.0)) == GOING
 
 
-def test_a_port_that_keeps_another_prefix_waits_as_a_whole_and_has_it_all_along(table: Table) -> None:  # noqa: F811
+def policy(*prefixes: str) -> PortPolicy:
+    return port_policy(port("web1", "p0", *prefixes), "02:00:00:00:00:01", Settings((IPv6Address("fe80::1"),), ()))
+
+
+policy_goes = Change("web1", Verb.REMOVE, policy(PREFIX))
+
+
+def announce(prefix: str) -> Change:
+    (one,) = announcements(prefix)
+    return Change("web1", Verb.ANNOUNCE, one)
+
+
+def test_what_comes_to_a_port_waits_with_it(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
-    more = Announcement(ip_network("2001:db8:14::/64"), IPv6Address("fe80::1"))
-    changes = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX), Change("web1", Verb.ANNOUNCE, more)]
-    assert list(leaving.hold(changes, {"web1": port("web1", "p0", OTHER)}, lambda _: True, 0.0)) == changes[:1]
+    coming = replace(remove("web1", "p0", "2001:db8:14::/64"), verb=Verb.ADD)
+    changes = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX), coming, announce("2001:db8:14::/64")]
+    assert list(leaving.hold(changes, {"web1": port("web1", "p0", "2001:db8:14::/64")}, lambda _: True, 0.0)) == changes[:1]
     assert leaving.held() == changes[1:]
+
+
+def test_what_stands_and_stays_is_announced_meanwhile(table: Table) -> None:  # noqa: F811
+    """An agent that has begun anew announces all that it finds, and End-of-RIB would make peers forget the rest."""
+    leaving = announcing(table)
+    stays, comes = announce(OTHER), announce("2001:db8:14::/64")
+    other_policy = Change("web1", Verb.REPLACE, policy(OTHER, "2001:db8:14::/64"), policy(PREFIX, OTHER))
+    changes = [remove("web1", "p0", PREFIX), other_policy, stays, comes]
+    made = leaving.hold([withdraw("web1", PREFIX), *changes], {"web1": port("web1", "p0", OTHER)}, lambda _: True, 0.0)
+    assert list(made) == [withdraw("web1", PREFIX), stays]
+    assert leaving.held() == [changes[0], other_policy, comes]
+    table.speaker.want("web1", announcements(OTHER))
+    assert leaving.released(_PATIENCE) == leaving.released(LONGEST - 0.1) == set(), "nothing comes that would need the place"
+
+
+def test_what_the_peer_has_not_acknowledged_it_has_not_heard(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    leaving = announcing(table)
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    table.speaker.want("web1", frozenset())
+    table.say(table.relays[0], "done")
+    send_all(table)
+    assert leaving.released(1.0) == set()
+    monkeypatch.setattr(Speaker, "acknowledged", lambda _: False)  # as where segments are lost, which tests/faults does
+    assert leaving.released(9.0) == set()
+    monkeypatch.undo()
+    assert leaving.released(9.0) == {"web1", f"{ORPHAN}p0"}
+
+
+def test_what_a_lost_link_has_withdrawn_is_waited_for_when_billing_takes_it_away(table: Table) -> None:  # noqa: F811
+    """Its segments may be lost as well as any other's."""
+    leaving = announcing(table)
+    going = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX)]
+    assert list(leaving.hold(going, {"web1": WEB, "db1": DB}, lambda name: name != "web1", 0.0)) == going
+    table.speaker.want("web1", frozenset())
+    leaving.others([WEB])
+    rest = [Change(f"{ORPHAN}p0", Verb.REMOVE, Neighbour("p0", IPv6Address("fe80::1"), "52:54:00:00:00:01")), policy_goes]
+    assert list(leaving.hold(rest, {"db1": DB}, lambda _: True, 1.0)) == []
+    table.say(table.relays[0], "done")
+    send_all(table)
+    assert leaving.released(2.0) == set()
+    assert leaving.released(2.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
+    assert list(leaving.hold(rest, {"db1": DB}, lambda _: True, 3.0)) == rest
+
+
+def test_what_came_back_since_or_was_withdrawn_long_ago_is_not_waited_for(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    ports, down = {"web1": WEB, "db1": DB}, lambda name: name == "db1"
+    leaving.hold([withdraw("web1", PREFIX), withdraw("db1", OTHER)], ports, lambda _: False, 0.0)
+    leaving.hold([announce(PREFIX)], ports, down, 1.0)
+    leaving.others([WEB, DB])
+    rest = [policy_goes, replace(policy_goes, port="db1")]
+    assert list(leaving.hold(rest, {}, down, LONGEST + 1.0)) == rest
