@@ -21,9 +21,9 @@ from l3ctl.present import ORPHAN
 
 _PATIENCE = 10.0
 """seconds that a port waits at most to which something else is to come; others wait for the restart time"""
-_AFTERWARDS = 0.3
-"""seconds from its last answer: it answers when it has taken a command, and sends it next"""
-_UNSURE = 2.0
+_AFTERWARDS = 1.0
+"""seconds from its last answer: it answers when it has taken a command, sends it next, and the peer has other work, too"""
+_UNSURE = 3.0
 """the same where it has always more to send"""
 
 

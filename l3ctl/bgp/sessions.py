@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 CATCHES_UP = 15.0
 """seconds from a session's beginning, and from what comes before End-of-RIB, to that, where nothing else tells; 10,000 prefixes take two"""
+PRUNES = 5.0
+"""seconds that a peer with a new session may take to let go of what it was not told again; BIRD on a busy machine took two"""
 
 
 class Sessions:
@@ -16,8 +18,8 @@ class Sessions:
         """up, down, or unknown"""
         self._turned = dict.fromkeys(self.states, time.monotonic())
         """when each came up or ended; of the time before us nothing is known"""
-        self._caught_up: set[str] = set()
-        """peers that were sent all there was since their sessions came up"""
+        self._caught_up: dict[str, float] = {}
+        """peers that were sent all there was since their sessions came up, and when that was seen"""
         self.synced_at: float | None = None
         """when the relay was told that ExaBGP holds all that is wished: End-of-RIB comes next"""
 
@@ -29,7 +31,7 @@ class Sessions:
         """It is now so."""
         if "up" in (state, self.states[peer]) and state != self.states[peer]:
             self._turned[peer] = time.monotonic()
-            self._caught_up.discard(peer)
+            self._caught_up.pop(peer, None)
         self.states[peer] = state
 
     def lose(self) -> None:
@@ -40,7 +42,9 @@ class Sessions:
 
     def have_caught_up(self) -> None:
         """All that was to be sent is, to each that stands."""
-        self._caught_up |= self.up()
+        now = time.monotonic()
+        for peer in self.up():
+            self._caught_up.setdefault(peer, now)
 
     def may_know(self) -> set[str]:
         """Peers that may believe something of us: without a session for the restart time (RFC 4724)."""
@@ -54,4 +58,5 @@ class Sessions:
         """
         now = time.monotonic()
         begun = now if self.synced_at is None else self.synced_at
-        return any(peer not in self._caught_up and now < max(self._turned[peer], begun) + CATCHES_UP for peer in peers)
+        until = (self._caught_up.get(peer, max(self._turned[peer], begun) + CATCHES_UP) + PRUNES for peer in peers)
+        return any(now < moment for moment in until)

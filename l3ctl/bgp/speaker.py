@@ -129,8 +129,6 @@ class Speaker:
 
         And no peer that may have had them is still to be told (`Sessions`).
         """
-        if self._ledger.sent():
-            self._sessions.have_caught_up()
         peers = self._sessions.may_know()
         return not peers or (not self._sessions.are_late(peers) and self._ledger.withdrawn(announcements, peers))
 
@@ -185,6 +183,8 @@ class Speaker:
         When there is nothing else to do, see what ExaBGP took off to its peers. And look for duplicates.
         """
         self._duplicates = self._others.lasting(self._ledger.prefixes(), now)
+        if self._ledger.sent():
+            self._sessions.have_caught_up()
         if self._ledger.awaits_answer() and now - self._asked_at > ANSWER_TIMEOUT:
             self._disconnect()
         elif self._ledger.flush():

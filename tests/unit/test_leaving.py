@@ -6,6 +6,7 @@ from ipaddress import IPv6Address, ip_network
 
 import pytest
 
+from l3ctl.bgp import sessions
 from l3ctl.bgp.sessions import CATCHES_UP
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.desired import port_policy
@@ -72,6 +73,18 @@ def test_the_route_goes_when_exabgp_has_taken_the_withdraw(table: Table) -> None
     assert leaving.released(2.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
     assert leaving.held() == []
     assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 3.0)) == GOING[1:]
+
+
+@pytest.fixture(autouse=True)
+def prompt(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Peers let go at once of what they were not told again, but where that is what a test is about."""
+    if "slow" not in request.fixturenames:
+        monkeypatch.setattr(sessions, "PRUNES", 0.0)
+
+
+@pytest.fixture
+def slow() -> float:
+    return sessions.PRUNES
 
 
 LONGEST = SETTINGS.restart_time
@@ -267,3 +280,22 @@ def test_what_came_back_since_or_was_withdrawn_long_ago_is_not_waited_for(table:
     leaving.others([WEB, DB])
     rest = [policy_goes, replace(policy_goes, port="db1")]
     assert list(leaving.hold(rest, {}, down, LONGEST + 1.0)) == rest
+
+
+def test_a_peer_that_was_told_all_anew_has_time_to_let_go_of_the_rest(
+    table: Table,  # noqa: F811
+    slow: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    leaving = announcing(table)
+    table.say(table.relays[0], f"peer {PEER} down", UP)
+    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    table.speaker.want("web1", frozenset())
+    table.say(table.relays[0], "done")
+    send_all(table)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + slow - 1.0)
+    assert leaving.released(1.0) == leaving.released(9.0) == set()
+    monkeypatch.setattr(time, "monotonic", lambda: now + slow)
+    assert leaving.released(9.0) == set()
+    assert leaving.released(9.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
