@@ -153,6 +153,7 @@ class Agent:
 
     def _tick(self, now: float) -> None:
         self._manager.alive(now)
+        self._control.keep()
         if self._speaker is not None:
             self._speaker.tick(now)
             self._violations.duplicates(self._speaker.duplicates(), self._intake.billing)

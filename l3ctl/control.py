@@ -10,7 +10,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from l3ctl.errors import AgentRefused, AgentUnreachable, BadInput, L3ctlError, MissingRequirement, Problem
+from l3ctl.door import Door
+from l3ctl.errors import AgentRefused, AgentUnreachable, BadInput, L3ctlError, Problem
 from l3ctl.model import Change
 
 Answer = dict[str, Any]
@@ -74,50 +75,28 @@ class ControlServer:
     """
 
     def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Callable[[dict[str, Any]], Answer | Later]) -> None:
-        self._path, self._selector, self._handler = path, selector, handler
+        self._selector, self._handler = selector, handler
+        self._door = Door(path, selector, self._come_in)
         self._clients: dict[socket.socket, bytearray] = {}
         """the oldest first, each with its question so far or with what is left of its answer"""
-        self._listener: socket.socket | None = None
 
     def open(self) -> None:
         """Start to listen; what a dead agent left at the path is removed."""
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            if self._path.is_socket():
-                self._path.unlink()
-            listener.bind(str(self._path))
-            self._path.chmod(0o600)  # before listen(), so that nobody came in before
-            listener.listen(_CLIENTS)
-        except OSError as error:
-            listener.close()
-            what = f"cannot listen at {self._path}: {error.strerror or error}"
-            raise MissingRequirement(what, "its folder must be there and writable") from error
-        self._listener = listener
-        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        self._door.open({0, os.geteuid()})
+
+    def keep(self) -> None:
+        """As `Door.keep`."""
+        self._door.keep()
 
     def close(self) -> None:
         """Stop, and remove the socket."""
         for client in list(self._clients):
             self._drop(client)
-        if self._listener is not None:
-            self._selector.unregister(self._listener)
-            self._listener.close()
-            self._listener = None
-            self._path.unlink(missing_ok=True)
+        self._door.close()
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            client, _ = self._listener.accept()
-        except OSError:  # gone again, or no descriptor is free: whoever it is asks again
-            return
-        credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", credentials)[1] not in (0, os.geteuid()):
-            client.close()
-            return
+    def _come_in(self, client: socket.socket) -> None:
         if len(self._clients) >= _CLIENTS:
             self._drop(next(iter(self._clients)))
-        client.setblocking(False)
         self._clients[client] = bytearray()
         self._selector.register(client, selectors.EVENT_READ, lambda: self._read(client))
 

@@ -25,6 +25,8 @@ UNKNOWN_HOST = IPv6Address("::")
 
 HELD_LIMIT = 1_000_000
 """routes of all peers: an ExaBGP with so many takes minutes to say so"""
+SAID_LIMIT = 16 * 1024 * 1024
+"""bytes of all different peers and sets of attributes; a set has some hundred"""
 WITHDRAWS_AT_ONCE = 64
 """commands that may be unanswered while there is something to withdraw: 1,536 prefixes, and fewer bytes than a relay reads ahead"""
 
@@ -38,6 +40,9 @@ class Ledger:
         self._wished: dict[str, tuple[tuple[str, Announcement], ...]] = {}
         """prefix -> its owners, and what they wish; the newest counts"""
         self._have: dict[Key, str] = {}
+        self._said: dict[str, str] = {}
+        """every peer and set of attributes that ExaBGP said to have, kept once"""
+        self._said_bytes = 0
         self._pending = Pending()
         self._waiting: set[Key] = set()
         """to be announced with other attributes, after a flush"""
@@ -92,8 +97,12 @@ class Ledger:
 
     def adopt(self, peer: str, prefix: str, attributes: str) -> bool:
         """It holds this already. False where it says to hold more than it ever could."""
-        self._have[peer, prefix] = attributes
-        return len(self._have) <= HELD_LIMIT
+        for text in (peer, attributes):
+            if text not in self._said:
+                self._said[text] = text
+                self._said_bytes += len(text)
+        self._have[self._said[peer], prefix] = self._said[attributes]
+        return len(self._have) <= HELD_LIMIT and self._said_bytes <= SAID_LIMIT
 
     def session(self, peer: str, *, up: bool) -> None:
         """Whether a peer has a session. One that comes up is sent all that is held, and shows that it exists."""
@@ -114,6 +123,8 @@ class Ledger:
     def disconnected(self) -> None:
         """Nothing is known of it any more."""
         self._have.clear()
+        self._said.clear()
+        self._said_bytes = 0
         self._pending.clear()
         self._waiting.clear()
         self._refused.clear()

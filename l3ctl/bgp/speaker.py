@@ -7,7 +7,6 @@ is in `relay`. Losing the relay loses nothing: the next one begins by saying wha
 import os
 import selectors
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv6Address
@@ -20,7 +19,7 @@ from l3ctl.bgp.lines import Command, is_prefix
 from l3ctl.bgp.others import Duplicate, Others
 from l3ctl.bgp.sessions import Sessions
 from l3ctl.bgp.user import ids_of
-from l3ctl.errors import MissingRequirement
+from l3ctl.door import Door
 from l3ctl.log import event
 from l3ctl.model import Announcement, Prefix
 from l3ctl.peering import BgpSettings, Peer
@@ -28,6 +27,8 @@ from l3ctl.peering import BgpSettings, Peer
 ANSWER_TIMEOUT = 30.0
 """seconds ExaBGP has for one answer; it needs milliseconds"""
 LINE_LIMIT = 64 * 1024
+_COMPLAINS_EACH, _QUOTED = 60.0, 60
+"""seconds between two lines of the log about a relay that talks nonsense, and how many bytes of it they quote"""
 
 
 class Speaker:
@@ -43,22 +44,21 @@ class Speaker:
         selector: selectors.BaseSelector,
         on_answer: Callable[[Command, bool], None] | None = None,
     ) -> None:
-        self.socket_path = socket_path
+        self._door = Door(socket_path, selector, self._come_in)
         self._selector = selector
         self._on_answer = on_answer
         self._settings = settings
         self.restart_time = settings.restart_time
-        self._callers = {0}
         self._ledger = Ledger(settings)
         self._others = Others(settings)
         self._duplicates: list[Duplicate] = []
         self._sessions = Sessions((str(peer.address) for peer in settings.peers), settings.restart_time)
-        self._listener: socket.socket | None = None
         self._relay: socket.socket | None = None
         self._incoming, self._outgoing = bytearray(), bytearray()
         self._asked_at = 0.0
         self._waits_to_write = False
         self._made_for = ""
+        self._next_complaint = 0.0
         self.called = self.completed = False
         """whether a relay has ever called, without which nothing is known of what ExaBGP announces; and every port had its wish"""
 
@@ -68,32 +68,13 @@ class Speaker:
         Only root, our own user and ExaBGP's may connect: who else is of ExaBGP's group gets no further than the door.
         """
         user = self._settings.user
-        self._callers = {0, os.geteuid()} | ({ids_of(user)[0]} if user else set())
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        try:
-            if self.socket_path.is_socket():
-                self.socket_path.unlink()
-            listener.bind(str(self.socket_path))
-            self.socket_path.chmod(0o660)  # before listen(), so that nobody came in before
-            if user:
-                os.chown(self.socket_path, -1, ids_of(user)[1], follow_symlinks=False)
-            listener.listen(4)
-        except OSError as error:
-            listener.close()
-            raise MissingRequirement(
-                f"cannot listen at {self.socket_path}: {error.strerror or error}", "its directory must exist"
-            ) from error
-        self._listener = listener
-        self._selector.register(listener, selectors.EVENT_READ, self._accept)
+        uid, gid = ids_of(user) if user else (os.geteuid(), None)
+        self._door.open({0, os.geteuid(), uid}, os.getegid() if gid is None else gid)
 
     def close(self) -> None:
         """Let go of the relay. ExaBGP goes on announcing what it holds."""
         self._disconnect()
-        if self._listener is not None:
-            self._selector.unregister(self._listener)
-            self._listener.close()
-            self._listener = None
-            self.socket_path.unlink(missing_ok=True)
+        self._door.close()
 
     def want(self, prefix_owner: str, announcements: frozenset[Announcement]) -> None:
         """Replace the wish of one owner (a port, by name); an empty one is no wish. What changed is sent at once, ahead of any resync."""
@@ -183,6 +164,7 @@ class Speaker:
         When there is nothing else to do, see what ExaBGP took off to its peers. And look for duplicates.
         """
         self._duplicates = self._others.lasting(self._ledger.prefixes(), now)
+        self._door.keep()
         if self._ledger.sent():
             self._sessions.have_caught_up()
         if self._ledger.awaits_answer() and now - self._asked_at > ANSWER_TIMEOUT:
@@ -190,18 +172,8 @@ class Speaker:
         elif self._ledger.flush():
             self._send("flush")
 
-    def _accept(self) -> None:
-        assert self._listener is not None
-        try:
-            relay, _ = self._listener.accept()
-        except (BlockingIOError, ConnectionAbortedError):
-            return
-        credentials = relay.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        if struct.unpack("3i", credentials)[1] not in self._callers:
-            relay.close()
-            return
+    def _come_in(self, relay: socket.socket) -> None:
         self._disconnect()
-        relay.setblocking(False)
         self._relay = relay
         self.called = True
         event("relay", state="connected")
@@ -232,11 +204,20 @@ class Speaker:
             chunk = b""
         *lines, rest = (self._incoming + chunk).split(b"\n")
         self._incoming = rest
-        understood = bool(chunk) and len(rest) <= LINE_LIMIT and all(self._heard(line.decode("ascii", "replace")) for line in lines)
-        if understood:
+        said = next((line for line in lines if not self._heard(line.decode("ascii", "replace"))), rest if len(rest) > LINE_LIMIT else None)
+        if said is not None:
+            self._tell_of(said)
+        if chunk and said is None:
             self._advance()
         else:
             self._disconnect()
+
+    def _tell_of(self, nonsense: bytes | bytearray) -> None:
+        """Once in a while: who talks it may call again and again."""
+        now = time.monotonic()
+        if now >= self._next_complaint:
+            self._next_complaint = now + _COMPLAINS_EACH
+            event("refuse", reason=f"who called as ExaBGP's relay is let go, for it said {bytes(nonsense[:_QUOTED])!r}")
 
     def _heard(self, line: str) -> bool:
         """One line of the relay; False for one that does not belong here: who runs as ExaBGP's user may say anything."""

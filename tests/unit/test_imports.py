@@ -31,6 +31,7 @@ LAYERS = (
     BACKENDS,
     {"config", "inventory", "desired", "diff", "evidence", "damping", "rates"},
     {"reading", "report"},
+    {"door"},
     {"log", "configuration"},
     {"peering", "journal"},
     {"model", "lladdr", "errors"},
