@@ -1,5 +1,8 @@
 """`l3ctl explain`."""
 
+import shutil
+import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +15,9 @@ from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.explained import explained
 from l3ctl.site import load_configuration, load_site
 from l3ctl.status import ANSWERS
+
+_INDENT = 13
+"""columns before what is said"""
 
 
 @click.command("explain")
@@ -32,7 +38,8 @@ def command(what: str, config_path: Path, as_json_text: bool) -> int:
     if as_json_text:
         print_json({"router": config.router, **told})
     else:
-        click.echo("\n\n".join("\n".join(_lines(one)) for one in told["found"]))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo("\n\n".join("\n".join(_fitting(line, width) for line in _lines(one)) for one in told["found"]))
     return 0 if all(one["reachable"] for one in told["found"]) else 1
 
 
@@ -69,12 +76,25 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     for number, difference in enumerate(one["differs"]):
         yield _row("" if number else "to do", difference)
     for number, event in enumerate(one["events"]):
-        at = time.strftime("%m-%d %H:%M:%S", time.localtime(event["at"]))
-        yield _row("" if number else "last", f"{at}  {event['text']}")
+        yield _row("" if number else "last", f"{_moment(event['at'])}  {event['text']}")
 
 
 def _row(title: str, text: str) -> str:
-    return f"  {title:<11}{text}"
+    return f"  {title:<{_INDENT - 2}}{text}"
+
+
+def _fitting(line: str, width: int | None) -> str:
+    """Broken between words, under its own beginning."""
+    if width is None or len(click.unstyle(line)) <= width:
+        return line
+    indent = " " * (_INDENT if line.startswith("  ") else 2)
+    return "\n".join(textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
+
+
+def _moment(at: float) -> str:
+    """Of today without the date."""
+    then, now = time.localtime(at), time.localtime()
+    return time.strftime("%H:%M:%S" if then[:3] == now[:3] else "%m-%d %H:%M:%S", then)
 
 
 def _entries(title: str, entries: list[dict[str, Any]]) -> Iterator[str]:

@@ -87,6 +87,7 @@ def _refused(port: dict[str, Any]) -> str:
 
 
 def _show(router: str, told: dict[str, Any]) -> None:
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
@@ -94,7 +95,7 @@ def _show(router: str, told: dict[str, Any]) -> None:
     console = Console()
     audited = all(port["filter"] == "audit" for port in told["ports"] if port["filter"])
     refused = "would drop" if audited and told["ports"] else "dropped"
-    table = Table(title=f"router {router}", title_justify="left")
+    table = Table(title=f"router {router}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in ("port", "link", "neighbours", "routes", "filter", "announced"):
         table.add_column(column, no_wrap=column in ("port", "announced"))
     table.add_column(refused)
