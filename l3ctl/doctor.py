@@ -106,7 +106,7 @@ class Doctor:
             yield Finding("bpffs", GOOD, f"{mount}, pins in {where}")
         elif self._told is None:
             yield Finding(
-                "bpffs", DOUBTFUL, f"none at {where} yet", "the agent mounts one; better it is mounted before: mount -t bpf bpf /sys/fs/bpf"
+                "bpffs", DOUBTFUL, f"none at {where} yet", f"the agent mounts one; better it is mounted before: mount -t bpf bpf {where}"
             )
         else:
             yield Finding("bpffs", BAD, f"none at {where} under a running agent", "the agent mounts one within a second; see its log")

@@ -14,7 +14,7 @@ from tests.faults.network import Network
 _MISSING = "what its packets need is missing until it is back"
 FLAPS = 2000
 _OVERRUN = 40_000
-_PASS_ALL = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 2, 0x95, 0, 0, 0)
+PASS_ALL = struct.pack("<BBhiBBhi", 0xB7, 0, 0, 2, 0x95, 0, 0, 0)
 """an XDP program: r0 = XDP_PASS; exit"""
 _DISPLACED = 2.0
 """seconds"""
@@ -80,7 +80,7 @@ def filter_displaced(network: Network) -> None:
         _pins(network, f"link-{ifindex}")
         network.waits("the kernel lets go of it", lambda: not _program(network, ifindex))
         with network.router.entered():
-            other = Link.attach(Program.load("foreign", _PASS_ALL), ifindex, XDP_FLAGS_SKB_MODE)
+            other = Link.attach(Program.load("foreign", PASS_ALL), ifindex, XDP_FLAGS_SKB_MODE)
     finally:
         network.signal("agent", signal.SIGCONT)
     network.hears("another XDP program")

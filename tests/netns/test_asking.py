@@ -28,6 +28,8 @@ from l3ctl.lab.frames import arp, ethernet
 from l3ctl.lab.programs import PROGRAM
 from l3ctl.lab.topology import Lab
 from l3ctl.lladdr import parse_lladdr
+from l3ctl.xdp.libbpf import XDP_FLAGS_SKB_MODE, Link, Program
+from tests.faults.tables import PASS_ALL
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -317,3 +319,17 @@ def test_the_doctor_finds_what_was_broken_and_says_how_to_mend_it(lab: Lab) -> N
     assert "mend: ping" in lab.l3ctl("doctor", ok=(1,))
     lab.start_bird()
     lab.wait("the session", lambda: examined(lab)["bgp"][0]["state"] == "good", 60)
+
+    ifindex = json.loads(lab.router.run("ip", "-j", "link", "show", WEB1.port))[0]["ifindex"]
+    os.kill(lab.status()["agent"]["pid"], signal.SIGKILL)
+    (lab.run_dir / f"bpf/l3ctl/link-{ifindex}").unlink()
+    lab.wait("room", lambda: "xdp" not in lab.router.run("ip", "link", "show", WEB1.port), WHOLE)
+    with lab.router.entered():
+        theirs = Link.attach(Program.load("foreign", PASS_ALL), ifindex, XDP_FLAGS_SKB_MODE)
+    (one,) = (finding for finding in examined(lab)["filter"] if "another" in finding["text"])
+    assert one["text"].endswith(f"is on {WEB1.port}")
+    assert one["mend"].startswith(f"take it off: ip link set dev {WEB1.port} xdp off")
+    assert {finding["state"] for finding in examined(lab)["agent"]} == {"bad"}
+    theirs.detach()
+    lab.start_agent()
+    lab.wait("the filter", lambda: {finding["state"] for finding in examined(lab)["filter"]} == {"good"}, WHOLE)
