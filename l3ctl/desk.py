@@ -46,7 +46,7 @@ class Desk:
                 me: dict[str, object] = {"pid": os.getpid(), "since": self.started, "version": __version__}
                 return status(self.router, self.failures.as_json(), me, self._apart()) | {"inventory": as_json(self.intake.report)}
             case "explain":
-                return explained(self.router, str(asked.get("what")), self._apart())
+                return explained(self.router, str(asked.get("what")), self._apart(), self.violations.strangers())
             case "metrics":
                 held_down, violations = len(self.silence.seconds_left()), self.violations.last()
                 return metrics(self.router, self.failures, self.intake.report, self.tally, held_down, violations)

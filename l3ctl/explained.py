@@ -15,7 +15,7 @@ from l3ctl.lladdr import format_lladdr, understand_lladdr
 from l3ctl.log import recall
 from l3ctl.model import MAIN_TABLE, Host, LinkFacts, Port, PortState, Prefix
 from l3ctl.router import Router
-from l3ctl.status import Apart, unannounced
+from l3ctl.status import ANSWERS, Apart, unannounced
 from l3ctl.xdp import clock
 
 AT_MOST = 100
@@ -39,8 +39,10 @@ class _Subject:
         return (self.prefix,) if self.prefix is not None else tuple(prefix for host in self.hosts() for prefix in host.prefixes())
 
 
-def explained(router: Router, asked: str, apart: Apart | None = None) -> Answer:
-    """All that is known of it, as plain JSON; several where several are meant. `apart` is None without an agent.
+def explained(router: Router, asked: str, apart: Apart | None = None, strangers: Mapping[str, str] | None = None) -> Answer:
+    """All that is known of it, as plain JSON; several where several are meant.
+
+    `apart`, and the `strangers` that were heard lately, a MAC a port, are None without an agent.
 
     Raises:
         AgentRefused: nobody on this router is billed for it.
@@ -54,10 +56,11 @@ def explained(router: Router, asked: str, apart: Apart | None = None) -> Answer:
     if router.filter is not None:
         router.filter.refresh(whole=False)
     states = router.present.states({one.port.name for one in subjects}, links)
-    return {
-        "asked": asked,
-        "found": [_explained(router, one, links, states.get(one.port.name, PortState()), apart or Apart()) for one in subjects],
-    }
+    found = []
+    for one in subjects:
+        name = one.port.name
+        found.append(_explained(router, one, links, states.get(name, PortState()), apart or Apart(), (strangers or {}).get(name)))
+    return {"asked": asked, "found": found}
 
 
 def _subjects(router: Router, asked: str) -> list[_Subject]:
@@ -98,7 +101,9 @@ def _of_nobody(router: Router, asked: str) -> str:
     return f"no port of this router is billed for {asked}{beside}"
 
 
-def _explained(router: Router, subject: _Subject, links: Mapping[str, LinkFacts], have: PortState, apart: Apart) -> dict[str, object]:
+def _explained(
+    router: Router, subject: _Subject, links: Mapping[str, LinkFacts], have: PortState, apart: Apart, stranger: str | None
+) -> dict[str, object]:
     port = subject.port
     want = router.wanted(port.name, links)
     lladdrs = {host.lladdr for host in subject.hosts()}
@@ -118,11 +123,13 @@ def _explained(router: Router, subject: _Subject, links: Mapping[str, LinkFacts]
         "leads_to": _leads_to(router, subject, links),
         "filter": _filter(router, port, have),
         "announcements": announcements,
+        "stranger": stranger if stranger not in {host.lladdr for host in port.hosts} else None,
         "differs": [f"{change.verb} {change.item}" for change in missing],
         "events": _events(subject),
     }
-    obstacles = [*_obstacles(router, port, links, apart), *_lacking(router, facts, have, announcements)]
-    return facts | {"reachable": not obstacles, "because": obstacles[0] if obstacles else _reached(announcements, router, have)}
+    obstacles = [*_obstacles(router, port, links, apart), *_lacking(router, facts, have, announcements), *_another(facts)]
+    because = obstacles[0] if obstacles else _reached(announcements, router, have) + (_beside(facts) if facts["stranger"] else "")
+    return facts | {"reachable": not obstacles, "because": because}
 
 
 def _leads_to(router: Router, subject: _Subject, links: Mapping[str, LinkFacts]) -> dict[str, str | None]:
@@ -251,6 +258,18 @@ def _lacking(router: Router, facts: Mapping[str, object], have: PortState, annou
                 yield f"{prefix} is wished, and no session is up: {', '.join(silent)}"
             else:
                 yield f"{prefix} is wished, and ExaBGP has not taken it yet, or refuses it (`l3ctl status`)"
+
+
+def _another(facts: Mapping[str, object]) -> Iterable[str]:
+    """Everything is there, and it is for a MAC that has never asked for its gateway, while another one has tried."""
+    filter_ = facts["filter"]
+    assert isinstance(filter_, dict)
+    if facts["stranger"] and not set(ANSWERS) & filter_["counters"].keys():
+        yield f"all is there for a MAC that was never heard{_beside(facts)}"
+
+
+def _beside(facts: Mapping[str, object]) -> str:
+    return f", but frames come from {facts['stranger']}, which is not billed there: a changed NIC, a wrong record, or a bridge"
 
 
 def _reached(announcements: Sequence[Mapping[str, object]], router: Router, have: PortState) -> str:

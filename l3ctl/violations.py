@@ -29,6 +29,9 @@ KEPT = 1000
 """lines remembered, and as many of what is no attack"""
 REFILLS = 200
 """of the filter's budgets for samples, a second: what reading evidence may cost at most"""
+_STRANGE = frozenset({"arp-mac-spoof", "nd-mac-spoof"})
+_LATELY = 600.0
+"""seconds in which a MAC that is not billed tells of a record that is wrong"""
 Key = tuple[str, str]
 """(port, reason)"""
 
@@ -162,6 +165,12 @@ class Violations:
         if quiet:
             lines = sorted((*self._lines[False], *self._lines[True]), key=lambda line: line.sequence)
         return [line for line in lines if line.sequence > sequence]
+
+    def strangers(self) -> dict[str, str]:
+        """By port, the MAC that was not billed there and sent ARP or ND last, of the last ten minutes."""
+        since = time.time() - _LATELY
+        lines = (line for line in self._lines[False] if line.at >= since and line.evidence.reason in _STRANGE)
+        return {line.evidence.port: line.evidence.lladdr for line in lines}
 
     def last(self) -> int:
         """The number of the latest line."""

@@ -71,6 +71,8 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
         yield _row("", f"answered {answered}; refused {counts}")
     if filter_["last_seen"] is not None:
         yield _row("", f"its host was last heard {_ago(filter_['last_seen'])}")
+    if one["stranger"]:
+        yield _row("", click.style(f"frames came from {one['stranger']}, which is not billed here", fg="red"))
     for number, announcement in enumerate(one["announcements"]):
         yield _row("" if number else "announced", _announcement(announcement))
     for number, difference in enumerate(one["differs"]):

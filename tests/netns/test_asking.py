@@ -129,6 +129,21 @@ def test_a_route_of_somebody_else_that_wins_is_told(lab: Lab) -> None:
     assert explained(lab, WEB1.name)[0]["reachable"]
 
 
+def test_a_mac_that_billing_has_wrong_is_told(lab: Lab) -> None:
+    wrong = "52:54:00:0a:00:77"
+    lab.write_inventory(record(one) | ({"mac": wrong, "link_local": one.link_local} if one is WEB1 else {}) for one in CUSTOMERS)
+    lab.l3ctl("apply")
+    for address in (GATEWAY4, f"{GATEWAY6}%eth0"):
+        lab.hosts["web1"].run("ip", "neigh", "flush", "dev", "eth0")
+        lab.hosts["web1"].run("ping", "-c", "1", "-W", "1", address, ok=(1, 2))
+    lab.wait("the evidence", lambda: f"but frames come from {WEB1.lladdr}, which is not billed there" in because(lab, WEB1.ipv4), WHOLE)
+    assert f"frames came from {WEB1.lladdr}, which is not billed here" in lab.l3ctl("explain", str(WEB1.ipv4), ok=(0, 1))
+    lab.write_inventory(record(one) for one in CUSTOMERS)
+    lab.l3ctl("apply")
+    assert "but frames" not in because(lab, WEB1.ipv4), "it is billed now"
+    lab.wait("the host", lambda: explained(lab, WEB1.name)[0]["reachable"], WHOLE)
+
+
 def test_a_drained_router_says_so(lab: Lab) -> None:
     lab.l3ctl("drain")
     assert because(lab, WEB1.ipv4) == f"{WEB1.ipv4}/32 is not announced: drained"

@@ -54,13 +54,17 @@ class Packaged(Lab):
         self.machine.place(package, "/root")
         return self.machine.run("apt-get", "install", "-y", f"/root/{package.name}")
 
-    def configure(self, *, mode: str = "audit", bgp: bool = True, enforced: frozenset[str] = frozenset()) -> None:
-        """Write both files; `enforced` are ports with a mode of their own."""
+    def configure(self, *, mode: str = "audit", bgp: bool = True, enforced: str = "", wrong_mac: str = "") -> None:
+        """Write both files; one port may be enforced ahead of the others, or have a MAC that is not its host's."""
         gateway = f"gateway: {{ipv6: [{GATEWAY6}], ipv4: [{GATEWAY4}]}}"
         source = "inventory: {file: inventory.yaml, max_shrink: 100}"
         self.machine.write("/etc/l3ctl/l3ctl.yaml", f"router: r1\n{source}\n{gateway}\nguard: {{mode: {mode}}}\n{BGP if bgp else ''}")
-        records = (record(one) | ({"mode": "enforce"} if one.name in enforced else {}) for one in CUSTOMERS)
-        self.machine.write("/etc/l3ctl/inventory.yaml", inventory(records))
+        records = {one.name: record(one) for one in CUSTOMERS}
+        if enforced:
+            records[enforced]["mode"] = "enforce"
+        if wrong_mac:
+            records[wrong_mac]["mac"] = "52:54:00:00:00:99"
+        self.machine.write("/etc/l3ctl/inventory.yaml", inventory(records.values()))
 
     def status(self) -> dict[str, Any]:
         told: dict[str, Any] = json.loads(self.l3ctl("status", "--json", ok=(0, 1)))

@@ -15,7 +15,7 @@ import pytest
 
 from l3ctl import __version__
 from l3ctl.lab.attacks import attack
-from l3ctl.lab.customers import CUSTOMERS, UPSTREAM6
+from l3ctl.lab.customers import CUSTOMERS, GATEWAY6, UPSTREAM6
 from l3ctl.lab.namespaces import run
 from l3ctl.lab.pings import Pings
 from tests.package.manual import blocks
@@ -145,7 +145,7 @@ def test_from_audit_to_enforce_one_port_first(lab: Packaged, reader: Reader) -> 
     assert "port rogue claimed 203.0.113.11, billed to web1" in journal
     assert "arp-reply" in top
 
-    lab.configure(enforced=frozenset({"rogue"}))
+    lab.configure(enforced="rogue")
     lab.machine.wait("one port", lambda: lab.modes() == {"db1": "audit", "rogue": "enforce", "web1": "audit"})
     reader.types("5. Enforce, one port first")
     lab.configure(mode="enforce")
@@ -157,6 +157,32 @@ def test_from_audit_to_enforce_one_port_first(lab: Packaged, reader: Reader) -> 
     told = lab.machine.run("journalctl", "--quiet", "--output=json", "L3CTL_EVENT=violation", "L3CTL_PORT=rogue").splitlines()
     assert {(json.loads(line)["PRIORITY"], json.loads(line)["_SYSTEMD_UNIT"]) for line in told} == {("5", AGENT)}
     assert lost(lab, lambda: None) == NOTHING_LOST
+
+
+def because(lab: Packaged, asked: str) -> str:
+    (one,) = json.loads(lab.l3ctl("explain", "--json", asked, ok=(0, 1)))["found"]
+    return str(one["because"])
+
+
+def test_explain_finds_each_of_three_faults_in_one_command(lab: Packaged) -> None:
+    """What a customer's telephone call is about: an address that is not reached."""
+    address = str(DB1.ipv4)
+    lab.link_down(DB1)
+    lab.machine.wait("a link that is down", lambda: f"its link {DB1.port} has no carrier" in because(lab, address))
+    lab.link_up(DB1)
+    lab.machine.wait("the link", lambda: because(lab, address).startswith("link up"))
+
+    lab.router.ip(f"route add {address}/32 dev uplink0 metric 1")
+    assert "leave by uplink0: a route that is not ours wins" in because(lab, address)
+    lab.router.ip(f"route del {address}/32 dev uplink0 metric 1")
+
+    lab.configure(mode="enforce", wrong_mac=DB1.name)
+    lab.machine.wait("the other MAC", lambda: '"52:54:00:00:00:99"' in lab.l3ctl("explain", "--json", DB1.name, ok=(0, 1)))
+    lab.hosts[DB1.name].ip("neigh flush dev eth0")
+    lab.hosts[DB1.name].run("ping", "-c", "1", "-W", "1", f"{GATEWAY6}%eth0", ok=(1, 2))
+    lab.machine.wait("a wrong record", lambda: f"frames come from {DB1.lladdr}, which is not billed there" in because(lab, address))
+    lab.configure(mode="enforce")
+    lab.machine.wait("the record", lambda: "frames" not in because(lab, address) and lab.l3ctl("plan", ok=(0, 3)).endswith("in sync\n"))
 
 
 def test_its_units_may_do_little(lab: Packaged) -> None:
