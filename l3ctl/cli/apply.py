@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json, with_take_over
+from l3ctl.cli.patience import patience
 from l3ctl.cli.reach import agent_reads, lone_router, print_changes
 from l3ctl.cli.report import print_lines
 from l3ctl.control import Answer, as_json
@@ -27,11 +28,12 @@ def command(config_path: Path, take_over: bool, confirm: int | None, as_json_tex
     """
     config = load_configuration(config_path)
     more = {} if confirm is None else {"confirm": confirm}
-    answer = agent_reads(config_path, config, "apply", take_over=take_over, **more)
-    if answer is None and confirm is not None:
-        raise AgentUnreachable("--confirm: no agent runs, which would have to roll back", "start `l3ctl agent`")
-    if answer is None:
-        answer = _apply(config_path, take_over)
+    with patience("making this router what the inventory says"):
+        answer = agent_reads(config_path, config, "apply", take_over=take_over, **more)
+        if answer is None and confirm is not None:
+            raise AgentUnreachable("--confirm: no agent runs, which would have to roll back", "start `l3ctl agent`")
+        if answer is None:
+            answer = _apply(config_path, take_over)
     if as_json_text:
         print_json(answer)
     else:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.patience import patience
 from l3ctl.site import load_site
 
 
@@ -13,7 +14,8 @@ from l3ctl.site import load_site
 @with_json
 def command(config_path: Path, as_json_text: bool) -> None:
     """Read configuration and inventory, and say what is wrong with them. Touches nothing; needs no root."""
-    site = load_site(config_path)
+    with patience("reading the inventory"):
+        site = load_site(config_path)
     config, ports = site.config, site.ports
     hosts = [host for port in ports for host in port.hosts]
     prefixes = sum(len(host.prefixes()) for host in hosts)

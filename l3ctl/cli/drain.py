@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import print_json, with_config, with_json
+from l3ctl.cli.patience import patience
 from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentRefused, BadInput, Problem
 from l3ctl.site import load_configuration
@@ -29,9 +30,10 @@ def command(config_path: Path, timeout: float, stop: bool, as_json_text: bool) -
         raise BadInput([Problem(str(config_path), "no 'bgp' section, so there is nothing to drain", "add one")])
     told = ask(config.agent_socket, {"command": "drain"})
     ends = time.monotonic() + timeout
-    while told["drained"] and not _is_done(told) and time.monotonic() < ends:
-        time.sleep(_POLL)
-        told = ask(config.agent_socket, {"command": "drained"})
+    with patience("withdrawing", lambda: f", {told['left']} changes left" if told["left"] else ""):
+        while told["drained"] and not _is_done(told) and time.monotonic() < ends:
+            time.sleep(_POLL)
+            told = ask(config.agent_socket, {"command": "drained"})
     if _is_done(told) and stop:
         ask(config.agent_socket, {"command": "stop"})
     if as_json_text:

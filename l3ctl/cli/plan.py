@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.patience import patience
 from l3ctl.cli.reach import agent_reads, lone_router, print_changes
 from l3ctl.cli.report import print_lines
 from l3ctl.planned import planned
@@ -21,16 +22,17 @@ def command(config_path: Path, as_json_text: bool) -> int:
     stderr, with exit code 2; the plan is what would be done all the same.
     """
     config = load_configuration(config_path)
-    answer = agent_reads(config_path, config, "plan")
-    if answer is None:
-        from l3ctl.followed import read_once
+    with patience("comparing the inventory with this router"):
+        answer = agent_reads(config_path, config, "plan")
+        if answer is None:
+            from l3ctl.followed import read_once
 
-        followed, site = read_once(config_path)
-        router = lone_router(site, load=False)
-        answer = planned(site, router.plan(), router, site.config.settings, followed.outlook())
-        if config.bgp is not None:
-            answer["notes"].append("no agent runs: announcements were not looked at")
-        followed.left()
+            followed, site = read_once(config_path)
+            router = lone_router(site, load=False)
+            answer = planned(site, router.plan(), router, site.config.settings, followed.outlook())
+            if config.bgp is not None:
+                answer["notes"].append("no agent runs: announcements were not looked at")
+            followed.left()
     notes, waits = answer["notes"], sum("waits for netdev" in note for note in answer["notes"])
     if as_json_text:
         print_json(answer)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import counted, with_config, with_json
+from l3ctl.cli.patience import patience
 from l3ctl.desired import port_policy
 from l3ctl.errors import BadInput, MissingRequirement, Problem
 from l3ctl.kernel.tables import Kernel
@@ -41,7 +42,9 @@ def command(config_path: Path, port_name: str, source_guard: bool, mode: Mode | 
     policy = replace(policy, source_guard=policy.source_guard or source_guard, mode=mode or policy.mode)
     frames = list(read_capture(capture))
     totals: Counter[tuple[str, str]] = Counter()
-    for judged in Judge(policy).judge(frames):
+    with patience("loading the filter"):
+        judge = Judge(policy)
+    for judged in judge.judge(frames):
         totals[judged.verdict, judged.reason] += 1
         told = {"packet": judged.packet, "verdict": judged.verdict, "reason": judged.reason}
         if judged.answer is not None:
