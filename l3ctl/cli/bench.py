@@ -7,6 +7,7 @@ from dataclasses import asdict
 import click
 
 from l3ctl.cli.options import with_json
+from l3ctl.lab.bench_asking import bench_asking
 from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bench_filter import bench_filter
 from l3ctl.lab.bench_inventory import bench_inventory
@@ -68,6 +69,16 @@ def liveness(quick: bool, as_json_text: bool) -> None:
     require_namespaces()
     require_bpf()
     _print(bench_liveness(2, 2, 1_000, 5.0) if quick else bench_liveness(5), as_json_text)
+
+
+@command.command("asking")
+@click.option("--quick", is_flag=True, help="A tenth of the ports, and fewer tries.")
+@with_json
+def asking(quick: bool, as_json_text: bool) -> None:
+    """How long somebody waits for `--help`, `explain`, `ports` and `status`, with ten thousand ports."""
+    require_namespaces()
+    require_bpf()
+    _print(bench_asking(1_000, 3) if quick else bench_asking(10_000, 9), as_json_text)
 
 
 def _print(rows: Iterable[Row], as_json_text: bool) -> None:
