@@ -2,11 +2,12 @@
 
 ExaBGP takes a command as soon as it is written, and the peer hears of it later: of five thousand, seconds later, and where segments are
 lost, when TCP has sent them anew; while ExaBGP is away the peer keeps all it had (RFC 4724). A link that is down takes the ground away by
-itself; here it is ours to wait, and where billing takes away what a lost link has just withdrawn, too.
+itself; here it is ours to wait, and where billing takes away what was withdrawn a moment before for another reason, too.
 
-Meanwhile nothing else of the port is changed, as what comes may need the place of what goes; so where something comes, the wait is short.
-What stands and stays is announced all the same: an ExaBGP that has just started is told all of it, and its peers forget at End-of-RIB what
-they were not told. A prefix that another port is billed for now is not waited for: there it is needed at once.
+What waits is what goes, and the policy that goes with it, with what would rest on the next one. All else of the port goes on: what stands
+and stays is announced, since an ExaBGP that has just started is told all of it, and its peers forget at End-of-RIB what they were not told;
+what somebody has changed is put right; and a prefix that is billed elsewhere leaves at once, as there its place is needed. Where something
+new has to wait with the policy, the wait is short.
 
 An agent that has just begun does not know what was announced for what it finds, and waits with every prefix that it takes away.
 """
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.diff import lacks_ground
-from l3ctl.model import Announcement, Change, Item, Port, PortPolicy, Prefix, Route, Verb
+from l3ctl.model import Announcement, Change, Host, Item, Neighbour, Port, PortPolicy, Prefix, Route, Verb
 from l3ctl.present import ORPHAN
 
 _PATIENCE = 10.0
@@ -42,42 +43,45 @@ class Leaving:
     def __init__(self, speaker: Speaker | None) -> None:
         self._speaker = speaker
         self._waits: dict[str, _Wait] = {}
-        """by port; what is left on the netdev of one that is billed no longer stands under that netdev's name"""
+        """by port; what is left on the netdev of one that is billed no longer stands under that netdev's name, or another port's there"""
         self._netdevs: dict[str, str] = {}
         self._billed: set[Prefix] | None = None
         """of all ports; None until they are asked for"""
         self._held: dict[str, list[Change]] = {}
-        self._unplugged: dict[str, dict[Prefix, tuple[Announcement, float]]] = {}
-        """what was withdrawn last of each port whose link was lost, and when; it is not known whether peers have heard of it"""
-        self._changed: set[str] = set()
-        """ports that are billed otherwise since the last look"""
+        self._withdrawn: dict[str, dict[Prefix, tuple[Announcement, float]]] = {}
+        """what was withdrawn last of each port that is billed for it, and when; it is not known whether peers have heard of it"""
+        self._changed: set[str] | None = None
+        """ports that were billed otherwise before, where billing has changed since the last look"""
         self._began: float | None = None
 
     def others(self, before: Iterable[Port]) -> None:
         """These ports are billed otherwise now, or no longer."""
         self._netdevs = {port.name: port.interface for port in before}
         self._billed = None
-        self._changed |= self._netdevs.keys()
+        self._changed = (self._changed or set()) | self._netdevs.keys()
 
     def hold(self, changes: Sequence[Change], ports: Mapping[str, Port], is_up: Callable[[str], bool], now: float) -> Sequence[Change]:
         """What of these changes is to be made now."""
-        if self._speaker is not None:
-            for name, item in self._gone(changes, self._speaker, now):
-                if name in ports and not is_up(name):
-                    self._unplugged.setdefault(name, {})[item.prefix] = item, now
-                elif item.prefix not in self._billed_of(ports):
-                    self._wait(name, item, now)
-            for name, item in self._taken_away(ports, now - self._speaker.restart_time):
-                self._wait(name, item, now)
+        if self._speaker is None:
+            return changes
+        changed, self._changed = self._changed, None
+        for name, item in self._gone(changes, self._speaker, now):
+            if item.prefix in self._billed_of(ports) or (name in ports and not is_up(name)):
+                self._withdrawn.setdefault(name, {})[item.prefix] = item, now
+            else:
+                self._wait(name, item, ports, now)
+        for name, item in self._taken_away(changed or set(), ports, now - self._speaker.restart_time):
+            self._wait(name, item, ports, now)
         if not self._waits:
             return changes
-        if self._billed is None:
+        if changed is not None:
             self._end_of_those_billed_again(self._billed_of(ports))
-        of_waiting = [one for one in changes if one.port in self._waits and one.verb is not Verb.WITHDRAW]
-        held = [one for one in of_waiting if one.verb is not Verb.ANNOUNCE or _rests_on_what_comes(one, of_waiting)]
-        for name in {one.port for one in of_waiting}:
-            self._held[name] = [one for one in held if one.port == name]
-        not_now = set(map(id, held))
+        not_now: set[int] = set()
+        for name, of_port in _by_port(changes).items():
+            if name in self._waits:
+                leaving = {one.prefix for one in self._waits[name].announcements}
+                held = self._held[name] = list(_waiting(of_port, leaving, self._billed_of(ports)))
+                not_now.update(map(id, held))
         return [one for one in changes if id(one) not in not_now]
 
     def _billed_of(self, ports: Mapping[str, Port]) -> set[Prefix]:
@@ -96,31 +100,37 @@ class Leaving:
         self._began = now if self._began is None else self._began
         ignorant = not speaker.completed and now < self._began + _PATIENCE
         for one in changes:
-            if one.verb is Verb.ANNOUNCE:
-                self._unplugged.pop(one.port, None)
-            elif one.verb is Verb.WITHDRAW and isinstance(one.item, Announcement):
-                yield one.port, one.item
+            if isinstance(one.item, Announcement):
+                if one.verb is Verb.WITHDRAW:
+                    yield one.port, one.item
+                elif one.port in self._withdrawn:
+                    self._withdrawn[one.port].pop(one.item.prefix, None)
             elif ignorant and one.verb is Verb.REMOVE:
                 yield from ((one.port, each) for each in _perhaps_announced(one.item))
 
-    def _taken_away(self, ports: Mapping[str, Port], since: float) -> Iterator[tuple[str, Announcement]]:
-        """What was withdrawn since then of lost links, and is billed no longer: peers may not have heard of it yet."""
-        changed, self._changed = self._changed & self._unplugged.keys(), set()
-        for name in changed:
-            gone = [prefix for prefix in self._unplugged[name] if prefix not in self._billed_of(ports)]
-            told = [self._unplugged[name].pop(prefix) for prefix in gone]
-            yield from ((name, item) for item, at in told if at >= since)
+    def _taken_away(self, changed: set[str], ports: Mapping[str, Port], since: float) -> Iterator[tuple[str, Announcement]]:
+        """What was withdrawn since then for another reason, and is billed no longer: peers may not have heard of it yet."""
+        for name in changed & self._withdrawn.keys():
+            told = self._withdrawn.pop(name)
+            kept = {prefix: one for prefix, one in told.items() if prefix in self._billed_of(ports) and name in ports}
+            if kept:
+                self._withdrawn[name] = kept
+            yield from ((name, item) for prefix, (item, at) in told.items() if prefix not in self._billed_of(ports) and at >= since)
 
     def held(self) -> list[Change]:
         """What waits now, and is made soon."""
         return [change for changes in self._held.values() for change in changes]
 
-    def _wait(self, name: str, item: Announcement, now: float) -> None:
-        wait = self._waits.setdefault(name, _Wait([], now))
+    def _wait(self, name: str, item: Announcement, ports: Mapping[str, Port], now: float) -> None:
+        names = [name]
+        if (netdev := self._netdevs.get(name)) is not None:
+            # What stands there goes by the netdev, or by the port that is on it now.
+            names += (ORPHAN + netdev, *(other for other in self._netdevs if other in ports and ports[other].interface == netdev))
+        waits = {id(wait): wait for wait in map(self._waits.get, names) if wait is not None}
+        wait = _Wait([one for other in waits.values() for one in other.announcements], now)
         wait.announcements.append(item)
-        wait.answered, wait.needed = None, False
-        if name in self._netdevs:
-            self._waits[ORPHAN + self._netdevs[name]] = wait
+        for each in (*names, *(other for other, one in self._waits.items() if id(one) in waits)):
+            self._waits[each] = wait
 
     def released(self, now: float) -> set[str]:
         """The ports that wait no longer, to be looked at again."""
@@ -129,36 +139,71 @@ class Leaving:
         for wait in self._waits.values():
             if wait.answered is None and self._speaker.withdrawn(wait.announcements):
                 wait.answered = now
-        if not self._waits:
-            return set()
-        afterwards, longest = (_AFTERWARDS if self._speaker.sent() else _UNSURE), self._speaker.restart_time
-        released = {name for name, wait in self._waits.items() if self._is_over(wait, afterwards, longest, now)}
+        over = self._over(self._speaker, now) if self._waits else set()
+        released = {name for name, wait in self._waits.items() if id(wait) in over}
         for name in released:
             del self._waits[name]
             self._held.pop(name, None)
         return released
 
-    def _is_over(self, wait: _Wait, afterwards: float, longest: float, now: float) -> bool:
-        assert self._speaker is not None
-        if wait.needed or (wait.answered is not None and now >= wait.answered + afterwards and self._speaker.acknowledged()):
-            return True
-        held = (change for name, changes in self._held.items() if self._waits.get(name) is wait for change in changes)
-        comes = now >= wait.since + _PATIENCE and any(change.verb is Verb.ADD for change in held)
-        return comes or now >= wait.since + longest
+    def _over(self, speaker: Speaker, now: float) -> set[int]:
+        """The waits, by id, that are."""
+        waits = {id(wait): wait for wait in self._waits.values()}
+        to_come = {id(self._waits[name]) for name, changes in self._held.items() if name in self._waits and any(map(_comes, changes))}
+        over = {
+            number
+            for number, wait in waits.items()
+            if wait.needed or now >= wait.since + (_PATIENCE if number in to_come else speaker.restart_time)
+        }
+        afterwards = _AFTERWARDS if speaker.sent() else _UNSURE
+        told = {number for number, wait in waits.items() if wait.answered is not None and now >= wait.answered + afterwards}
+        return over | told if told - over and speaker.acknowledged() else over
 
 
-def _rests_on_what_comes(announcement: Change, others: Iterable[Change]) -> bool:
-    """Whether it needs one of these changes of its port, or stands on what is there already, whatever they do to the rest."""
-    assert isinstance(announcement.item, Announcement)
-    told = announcement.item
-    for one in others:
-        if one.port != announcement.port or one.verb in (Verb.REMOVE, Verb.ANNOUNCE):
-            continue
-        if not isinstance(one.item, PortPolicy):
-            if lacks_ground(announcement, [one]):
-                return True
-        elif not isinstance(one.was, PortPolicy) or not any(told.prefix in host.prefixes() for host in one.was.hosts):
-            return True
+def _by_port(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    found: dict[str, list[Change]] = {}
+    for one in changes:
+        found.setdefault(one.port, []).append(one)
+    return found
+
+
+def _comes(change: Change) -> bool:
+    return change.verb in (Verb.ADD, Verb.ANNOUNCE)
+
+
+def _waiting(changes: Sequence[Change], leaving: set[Prefix], billed: set[Prefix]) -> Iterator[Change]:
+    """What waits of a port's changes: what goes, but for what another port needs, a policy without it, and what would rest on that."""
+    policy = next((one for one in changes if _ends_its_policy(one, leaving)), None)
+    covered = policy.was.hosts if policy is not None and isinstance(policy.was, PortPolicy) else ()
+    held = [one for one in changes if one is policy or _waits_with(one, policy, covered, billed)]
+    yield from held
+    adds = [one for one in held if one.verb is Verb.ADD]
+    yield from (one for one in changes if one.verb is Verb.ANNOUNCE and one not in held and lacks_ground(one, adds))
+
+
+def _ends_its_policy(change: Change, leaving: set[Prefix]) -> bool:
+    """Whether what leaves is judged by a policy as it is, and would not be any more; else what somebody has changed is put right."""
+    if not isinstance(change.item, PortPolicy):
+        return False
+    if not isinstance(change.was, PortPolicy):
+        return True  # it goes, or another port's takes its place
+    return bool(change.was.guard and leaving & _prefixes(change.was) - _prefixes(change.item))
+
+
+def _prefixes(policy: PortPolicy) -> set[Prefix]:
+    return {prefix for host in policy.hosts for prefix in host.prefixes()}
+
+
+def _waits_with(change: Change, policy: Change | None, covered: Sequence[Host], billed: set[Prefix]) -> bool:
+    item = change.item
+    if change.verb is Verb.REMOVE:
+        return not (isinstance(item, Route) and item.prefix in billed)
+    if policy is None or change.verb not in (Verb.ADD, Verb.ANNOUNCE) or isinstance(item, PortPolicy):
+        return False
+    if isinstance(item, Neighbour):
+        return not any(item.address == host.link_local or item.address in host.ipv4 for host in covered)
+    if isinstance(item, Route | Announcement):
+        return not any(item.prefix in host.prefixes() or item.prefix.network_address == host.link_local for host in covered)
     return False
 
 

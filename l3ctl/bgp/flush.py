@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TextIO
 
-_ESTABLISHED = "01"
+_ESTABLISHED, _BGP = "01", ":00B3"
 TURN = 0.05
 """seconds between two looks at how much ExaBGP has sent, several turns of its loop"""
 
@@ -55,13 +55,14 @@ class Flush:
 
 
 def unacknowledged(peers: Iterable[str]) -> bool:
-    """Whether something is on its way on a connection with one of these addresses (proc_net_tcp in the kernel's documentation)."""
+    """Whether something is on its way on a BGP connection with one of these addresses (proc_net_tcp in the kernel's documentation)."""
     remote = {_as_in_proc(peer) for peer in peers}
     for table in ("tcp", "tcp6"):
-        with suppress(FileNotFoundError), _opened(f"/proc/self/net/{table}") as connections:
+        with suppress(OSError, StopIteration), _opened(f"/proc/self/net/{table}") as connections:
             next(connections)
             for words in map(str.split, connections):
-                if words[2].rpartition(":")[0] in remote and words[3] == _ESTABLISHED and not words[4].startswith("00000000:"):
+                is_bgp = _BGP in (words[1][-5:], words[2][-5:])
+                if is_bgp and words[2][:-5] in remote and words[3] == _ESTABLISHED and not words[4].startswith("00000000:"):
                     return True
     return False
 

@@ -23,7 +23,7 @@ UNKNOWN_HOST = IPv6Address("::")
 """the host of a prefix that is held though nobody wishes it: BGP does not carry it"""
 
 
-HELD_LIMIT = 1_000_000
+HELD_LIMIT = 500_000
 """routes of all peers: an ExaBGP with so many takes minutes to say so"""
 SAID_LIMIT = 16 * 1024 * 1024
 """bytes of all different peers and sets of attributes; a set has some hundred"""
@@ -108,6 +108,7 @@ class Ledger:
         """Whether a peer has a session. One that comes up is sent all that is held, and shows that it exists."""
         (self._up.add if up else self._up.discard)(peer)
         if up:
+            self._lately = {key: attributes for key, attributes in self._have.items() if key[0] == peer} | self._lately
             self._retry(peer)
 
     def ready(self) -> None:

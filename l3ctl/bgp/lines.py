@@ -117,6 +117,6 @@ class Wording:
 def is_prefix(text: str) -> bool:
     """Whether it is written as we and ExaBGP write a prefix."""
     try:
-        return str(ip_network(text)) == text
+        return "%" not in text and str(ip_network(text)) == text  # a zone may be of any length
     except ValueError:
         return False

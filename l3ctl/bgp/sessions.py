@@ -36,8 +36,9 @@ class Sessions:
 
     def lose(self) -> None:
         """With the relay goes what is known of them all."""
-        for peer in self.states:
-            self.turn(peer, "unknown")
+        self.states = dict.fromkeys(self.states, "unknown")
+        self._turned = dict.fromkeys(self.states, time.monotonic())  # a session that comes up meanwhile goes unseen
+        self._caught_up.clear()
         self.synced_at = None
 
     def have_caught_up(self) -> None:

@@ -8,6 +8,7 @@ import os
 import selectors
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -27,8 +28,12 @@ from l3ctl.peering import BgpSettings, Peer
 ANSWER_TIMEOUT = 30.0
 """seconds ExaBGP has for one answer; it needs milliseconds"""
 LINE_LIMIT = 64 * 1024
+_LONGEST, _LONGEST_ROUTE = 4096, 100
+"""characters of what a relay may say in a line, with all communities that a route may have; and of a prefix and its next hop"""
 _COMPLAINS_EACH, _QUOTED = 60.0, 60
 """seconds between two lines of the log about a relay that talks nonsense, and how many bytes of it they quote"""
+_SAID_EACH = 120
+"""lines about relay and sessions in so many seconds"""
 
 
 class Speaker:
@@ -59,6 +64,7 @@ class Speaker:
         self._waits_to_write = False
         self._made_for = ""
         self._next_complaint = 0.0
+        self._said: deque[float] = deque()
         self.called = self.completed = False
         """whether a relay has ever called, without which nothing is known of what ExaBGP announces; and every port had its wish"""
 
@@ -176,7 +182,7 @@ class Speaker:
         self._disconnect()
         self._relay = relay
         self.called = True
-        event("relay", state="connected")
+        self._tell("relay", state="connected")
         self._selector.register(relay, selectors.EVENT_READ, self._serve)
 
     def _disconnect(self) -> None:
@@ -188,7 +194,7 @@ class Speaker:
         self._outgoing.clear()
         self._made_for = ""
         if self._relay is not None:
-            event("relay", state="gone")
+            self._tell("relay", state="gone")
             self._selector.unregister(self._relay)
             self._relay.close()
             self._relay = None
@@ -212,6 +218,17 @@ class Speaker:
         else:
             self._disconnect()
 
+    def _tell(self, word: str, **fields: str) -> None:
+        """What may be said often by who means harm, so many times a minute."""
+        now = time.monotonic()
+        while self._said and self._said[0] <= now - _COMPLAINS_EACH:
+            self._said.popleft()
+        if len(self._said) < _SAID_EACH:
+            self._said.append(now)
+            event(word, **fields)
+            if len(self._said) == _SAID_EACH:
+                event("refuse", reason="relay and sessions come and go too often to tell of each; see ExaBGP's own log")
+
     def _tell_of(self, nonsense: bytes | bytearray) -> None:
         """Once in a while: who talks it may call again and again."""
         now = time.monotonic()
@@ -221,7 +238,7 @@ class Speaker:
 
     def _heard(self, line: str) -> bool:
         """One line of the relay; False for one that does not belong here: who runs as ExaBGP's user may say anything."""
-        if not (line.isascii() and line.isprintable()):
+        if len(line) > _LONGEST or not (line.isascii() and line.isprintable()):
             return False
         match line.split(" ", 3):
             case ["done" | "error" as answer] if self._ledger.awaits_answer():
@@ -234,7 +251,7 @@ class Speaker:
             case ["peer", address, ("up" | "down") as state]:
                 if address in self._sessions.states:  # ExaBGP may still have one that is no longer in our configuration
                     if self._sessions.states[address] != state:
-                        event("session", peer=address, state=state)
+                        self._tell("session", peer=address, state=state)
                     self._sessions.turn(address, state)
                     self._others.forget(address)
                     self._ledger.session(address, up=state == "up")
@@ -246,7 +263,7 @@ class Speaker:
                     self._sessions.have_caught_up()
             case ["heard", peer, *_] if peer not in self._sessions.states:
                 pass
-            case ["heard", peer, "announce", route] if route.count(" ") == 1:
+            case ["heard", peer, "announce", route] if route.count(" ") == 1 and len(route) <= _LONGEST_ROUTE:
                 return self._others.announce(peer, *route.split(" "))
             case ["heard", peer, "withdraw", prefix]:
                 self._others.withdraw(peer, prefix)

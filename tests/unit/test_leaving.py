@@ -98,10 +98,27 @@ def test_an_exabgp_that_does_not_answer_is_waited_for_so_long(table: Table) -> N
     assert leaving.released(LONGEST) == {"web1", f"{ORPHAN}p0"}
 
 
+def policy(*prefixes: str, guard: str = "p0") -> PortPolicy:
+    return replace(port_policy(port("web1", "p0", *prefixes), "02:00:00:00:00:01", Settings((IPv6Address("fe80::1"),), ())), guard=guard)
+
+
+def announce(prefix: str) -> Change:
+    (one,) = announcements(prefix)
+    return Change("web1", Verb.ANNOUNCE, one)
+
+
+NEW = "2001:db8:14::/64"
+COMES = replace(remove("web1", "p0", NEW), verb=Verb.ADD)
+NEXT_POLICY = Change("web1", Verb.REPLACE, policy(NEW), policy(PREFIX))
+policy_goes = Change("web1", Verb.REMOVE, policy(PREFIX))
+
+
 def test_where_something_else_is_to_come_the_wait_is_short(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
-    coming = replace(remove("web1", "p0", "2001:db8:15::/64"), verb=Verb.ADD)
-    leaving.hold([GOING[0], remove("web1", "p0", PREFIX), coming], {"web1": port("web1", "p0", "2001:db8:15::/64")}, lambda _: True, 0.0)
+    changes = [GOING[0], remove("web1", "p0", PREFIX), NEXT_POLICY, COMES, announce(NEW)]
+    made = leaving.hold(changes, {"web1": port("web1", "p0", NEW)}, lambda _: True, 0.0)
+    assert list(made) == changes[:1], "the next policy would not have what is leaving, and what is new would rest on it"
+    assert sorted(map(str, leaving.held())) == sorted(map(str, changes[1:]))
     table.speaker.want("web1", frozenset())
     assert leaving.released(_PATIENCE - 0.1) == set()
     assert leaving.released(_PATIENCE) == {"web1", f"{ORPHAN}p0"}
@@ -210,37 +227,53 @@ def test_nobody_waits_where_the_link_is_down_or_the_prefix_is_billed_elsewhere_o
     assert list(Leaving(None).hold(GOING, {}, lambda _: True, 0.0)) == GOING
 
 
-def policy(*prefixes: str) -> PortPolicy:
-    return port_policy(port("web1", "p0", *prefixes), "02:00:00:00:00:01", Settings((IPv6Address("fe80::1"),), ()))
-
-
-policy_goes = Change("web1", Verb.REMOVE, policy(PREFIX))
-
-
-def announce(prefix: str) -> Change:
-    (one,) = announcements(prefix)
-    return Change("web1", Verb.ANNOUNCE, one)
-
-
-def test_what_comes_to_a_port_waits_with_it(table: Table) -> None:  # noqa: F811
-    leaving = announcing(table)
-    coming = replace(remove("web1", "p0", "2001:db8:14::/64"), verb=Verb.ADD)
-    changes = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX), coming, announce("2001:db8:14::/64")]
-    assert list(leaving.hold(changes, {"web1": port("web1", "p0", "2001:db8:14::/64")}, lambda _: True, 0.0)) == changes[:1]
-    assert leaving.held() == changes[1:]
-
-
 def test_what_stands_and_stays_is_announced_meanwhile(table: Table) -> None:  # noqa: F811
     """An agent that has begun anew announces all that it finds, and End-of-RIB would make peers forget the rest."""
     leaving = announcing(table)
-    stays, comes = announce(OTHER), announce("2001:db8:14::/64")
-    other_policy = Change("web1", Verb.REPLACE, policy(OTHER, "2001:db8:14::/64"), policy(PREFIX, OTHER))
-    changes = [remove("web1", "p0", PREFIX), other_policy, stays, comes]
+    stays = announce(OTHER)
+    next_policy = Change("web1", Verb.REPLACE, policy(OTHER), policy(PREFIX, OTHER))
+    changes = [remove("web1", "p0", PREFIX), next_policy, stays]
     made = leaving.hold([withdraw("web1", PREFIX), *changes], {"web1": port("web1", "p0", OTHER)}, lambda _: True, 0.0)
     assert list(made) == [withdraw("web1", PREFIX), stays]
-    assert leaving.held() == [changes[0], other_policy, comes]
+    assert leaving.held() == changes[:2]
     table.speaker.want("web1", announcements(OTHER))
     assert leaving.released(_PATIENCE) == leaving.released(LONGEST - 0.1) == set(), "nothing comes that would need the place"
+
+
+def test_what_somebody_has_changed_is_put_right_meanwhile(table: Table) -> None:  # noqa: F811
+    """A neighbour that is gone, an XDP program that is off, a map that was wiped: they are no part of what leaves."""
+    leaving = announcing(table)
+    neighbour = Change("web1", Verb.ADD, Neighbour("p0", IPv6Address("fe80::1"), "52:54:00:00:00:01"))
+    unguarded = Change("web1", Verb.REPLACE, policy(OTHER), policy(PREFIX, OTHER, guard=""))
+    wiped = Change("web1", Verb.REPLACE, policy(OTHER), policy())
+    going = remove("web1", "p0", PREFIX)
+    for heals in (neighbour, unguarded, wiped):
+        made = leaving.hold([withdraw("web1", PREFIX), going, heals], {"web1": port("web1", "p0", OTHER)}, lambda _: True, 0.0)
+        assert list(made) == [withdraw("web1", PREFIX), heals]
+
+
+def test_what_is_billed_elsewhere_leaves_a_port_that_waits_for_something_else(table: Table) -> None:  # noqa: F811
+    leaving = announcing(table)
+    moved = remove("web1", "p0", "2001:db8:13::/64")
+    ports = {"web1": port("web1", "p0"), "db1": port("db1", "p1", OTHER, "2001:db8:13::/64")}
+    changes = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX), moved]
+    assert list(leaving.hold(changes, ports, lambda _: True, 0.0)) == [changes[0], moved]
+
+
+def test_who_comes_to_the_place_of_one_that_leaves_waits_with_it(table: Table) -> None:  # noqa: F811
+    """cust2 on the netdev of web1: what web1 leaves there stands under cust2's name."""
+    leaving = announcing(table)
+    cust2 = port("cust2", "p0", NEW)
+    leaving.others([WEB, cust2])
+    going, guards = remove("cust2", "p0", PREFIX), Change("cust2", Verb.ADD, cust2_policy := replace(policy(NEW), port="cust2"))
+    assert cust2_policy.guard == "p0"
+    made = leaving.hold([withdraw("web1", PREFIX), going, guards, policy_goes], {"cust2": cust2}, lambda _: True, 0.0)
+    assert list(made) == [withdraw("web1", PREFIX)]
+    table.speaker.want("web1", frozenset())
+    table.say(table.relays[0], "done")
+    send_all(table)
+    assert leaving.released(1.0) == set()
+    assert leaving.released(1.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0", "cust2"}
 
 
 def test_what_the_peer_has_not_acknowledged_it_has_not_heard(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
