@@ -12,7 +12,7 @@ new has to wait with the policy, the wait is short.
 An agent that has just begun does not know what was announced for what it finds, and waits with every prefix that it takes away.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from l3ctl.bgp.speaker import Speaker
@@ -60,13 +60,13 @@ class Leaving:
         self._billed = None
         self._changed = (self._changed or set()) | self._netdevs.keys()
 
-    def hold(self, changes: Sequence[Change], ports: Mapping[str, Port], is_up: Callable[[str], bool], now: float) -> Sequence[Change]:
+    def hold(self, changes: Sequence[Change], ports: Mapping[str, Port], now: float) -> Sequence[Change]:
         """What of these changes is to be made now."""
         if self._speaker is None:
             return changes
         changed, self._changed = self._changed, None
         for name, item in self._gone(changes, self._speaker, now):
-            if item.prefix in self._billed_of(ports) or (name in ports and not is_up(name)):
+            if item.prefix in self._billed_of(ports):
                 self._withdrawn.setdefault(name, {})[item.prefix] = item, now
             else:
                 self._wait(name, item, ports, now)

@@ -134,7 +134,7 @@ class Router:
         """
         if changes:
             self._settled = None  # whatever comes of it
-        changes = self.leaving.hold(changes, self.ports, self.is_up, time.monotonic())
+        changes = self.leaving.hold(changes, self.ports, time.monotonic())
         failed = prepare(self.kernel, self.ports, changes)
         unprepared = {failure.change.port for failure in failed}
         broken: dict[str, list[Change]] = {}

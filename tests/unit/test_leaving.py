@@ -60,19 +60,19 @@ def send_all(one: Table) -> None:
 
 def test_the_route_goes_when_exabgp_has_taken_the_withdraw(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
-    made = leaving.hold([*GOING, ELSEWHERE], {"db1": DB}, lambda _: True, 0.0)
+    made = leaving.hold([*GOING, ELSEWHERE], {"db1": DB}, 0.0)
     assert list(made) == [GOING[0], ELSEWHERE], "others go on"
     assert leaving.held() == [GOING[1]]
     table.speaker.want("web1", frozenset())
     assert leaving.released(1.0) == set()
-    assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 1.0)) == []
+    assert list(leaving.hold(GOING[1:], {"db1": DB}, 1.0)) == []
     table.say(table.relays[0], "done")
     assert leaving.released(1.0) == leaving.released(1.0 + _AFTERWARDS) == set(), "it answers before it sends"
     send_all(table)
     assert leaving.released(2.0) == set()
     assert leaving.released(2.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
     assert leaving.held() == []
-    assert list(leaving.hold(GOING[1:], {"db1": DB}, lambda _: True, 3.0)) == GOING[1:]
+    assert list(leaving.hold(GOING[1:], {"db1": DB}, 3.0)) == GOING[1:]
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ LONGEST = SETTINGS.restart_time
 
 def test_an_exabgp_that_does_not_answer_is_waited_for_so_long(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     table.speaker.want("web1", frozenset())
     assert leaving.released(LONGEST - 0.1) == set()
     assert leaving.released(LONGEST) == {"web1", f"{ORPHAN}p0"}
@@ -116,7 +116,7 @@ policy_goes = Change("web1", Verb.REMOVE, policy(PREFIX))
 def test_where_something_else_is_to_come_the_wait_is_short(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
     changes = [GOING[0], remove("web1", "p0", PREFIX), NEXT_POLICY, COMES, announce(NEW)]
-    made = leaving.hold(changes, {"web1": port("web1", "p0", NEW)}, lambda _: True, 0.0)
+    made = leaving.hold(changes, {"web1": port("web1", "p0", NEW)}, 0.0)
     assert list(made) == changes[:1], "the next policy would not have what is leaving, and what is new would rest on it"
     assert sorted(map(str, leaving.held())) == sorted(map(str, changes[1:]))
     table.speaker.want("web1", frozenset())
@@ -128,16 +128,16 @@ def test_who_is_billed_again_waits_no_longer(table: Table) -> None:  # noqa: F81
     leaving = announcing(table)
     table.relays[0].close()
     table.turn()
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     leaving.others([])
     coming = remove("db2", "p3", PREFIX)
-    assert list(leaving.hold([coming], {"db1": DB, "db2": port("db2", "p3", PREFIX)}, lambda _: True, 1.0)) == [coming]
+    assert list(leaving.hold([coming], {"db1": DB, "db2": port("db2", "p3", PREFIX)}, 1.0)) == [coming]
     assert leaving.released(1.0) == {"web1", f"{ORPHAN}p0"}
 
 
 def test_a_peer_whose_session_is_down_keeps_what_it_had_and_is_waited_for(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     table.speaker.want("web1", frozenset())
     table.say(table.relays[0], f"peer {PEER} down", "done")
     assert leaving.released(1.0) == leaving.released(2.0) == set()
@@ -152,7 +152,7 @@ def test_an_exabgp_that_is_away_is_waited_for_and_the_next_one_holds_nothing(tab
     leaving = announcing(table)
     table.relays[0].close()
     table.turn()
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     table.speaker.want("web1", frozenset())
     assert leaving.released(1.0) == leaving.released(2.0) == set()
     relay = table.relay()
@@ -171,7 +171,7 @@ def test_peers_that_have_had_no_session_for_the_restart_time_are_not_waited_for(
     leaving = announcing(table)
     table.relays[0].close()
     table.turn()
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     assert leaving.released(1.0) == set()
     later = time.monotonic() + LONGEST
     monkeypatch.setattr(time, "monotonic", lambda: later)
@@ -181,7 +181,7 @@ def test_peers_that_have_had_no_session_for_the_restart_time_are_not_waited_for(
 
 def test_where_there_is_always_more_to_send_some_time_counts_for_it(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     leaving = announcing(table)
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     table.speaker.want("web1", frozenset())
     table.say(table.relays[0], "done")
     table.speaker.want("more", announcements("2001:db8:77::/64"))
@@ -198,8 +198,8 @@ def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_annou
     table.say(relay, f"held {PEER} {PREFIX} {ATTRIBUTES}", UP, "ready")
     going, down, moved = GOING[1], remove("down", "p8", "2001:db8:18::/64"), remove("db1", "p1", "2001:db8:13::/64")
     policy = Change("web1", Verb.REMOVE, port_policy(WEB, "02:00:00:00:00:01", Settings((IPv6Address("fe80::1"),), ())))
-    ports = {"db1": DB, "down": port("down", "p8"), "web2": port("web2", "p2", "2001:db8:13::/64")}
-    made = leaving.hold([going, policy, down, moved], ports, lambda name: name != "down", 0.0)
+    ports = {"db1": DB, "down": port("down", "p8", "2001:db8:18::/64"), "web2": port("web2", "p2", "2001:db8:13::/64")}
+    made = leaving.hold([going, policy, down, moved], ports, 0.0)
     assert list(made) == [down, moved], "the one's link is down, the other's prefix is billed elsewhere"
     table.speaker.complete()
     assert table.heard(relay) == [command("withdraw", PREFIX)]
@@ -208,23 +208,23 @@ def test_an_agent_that_begins_takes_no_prefix_away_before_it_knows_what_is_annou
     send_all(table)
     assert leaving.released(2.0) == set()
     assert leaving.released(2.0 + _AFTERWARDS) == {f"{ORPHAN}p0", "web1"}, "its policy stands under its own name"
-    assert list(leaving.hold([going, policy], {"db1": DB}, lambda _: True, 3.0)) == [going, policy]
+    assert list(leaving.hold([going, policy], {"db1": DB}, 3.0)) == [going, policy]
 
 
 def test_an_agent_that_never_comes_to_know_it_waits_once(table: Table) -> None:  # noqa: F811
     leaving = Leaving(table.speaker)
-    assert list(leaving.hold(GOING[1:], {}, lambda _: True, 0.0)) == []
+    assert list(leaving.hold(GOING[1:], {}, 0.0)) == []
     assert leaving.released(LONGEST - 1.0) == set()
     assert leaving.released(LONGEST) == {f"{ORPHAN}p0"}
-    assert list(leaving.hold(GOING[1:], {}, lambda _: True, LONGEST)) == GOING[1:]
+    assert list(leaving.hold(GOING[1:], {}, LONGEST)) == GOING[1:]
 
 
 def test_nobody_waits_where_the_link_is_down_or_the_prefix_is_billed_elsewhere_or_nothing_is_announced(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
     going = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX)]
-    assert list(leaving.hold(going, {"web1": WEB}, lambda _: False, 0.0)) == going
-    assert list(leaving.hold(GOING, {"db1": port("db1", "p1", PREFIX)}, lambda _: True, 0.0)) == GOING
-    assert list(Leaving(None).hold(GOING, {}, lambda _: True, 0.0)) == GOING
+    assert list(leaving.hold(going, {"web1": WEB}, 0.0)) == going
+    assert list(leaving.hold(GOING, {"db1": port("db1", "p1", PREFIX)}, 0.0)) == GOING
+    assert list(Leaving(None).hold(GOING, {}, 0.0)) == GOING
 
 
 def test_what_stands_and_stays_is_announced_meanwhile(table: Table) -> None:  # noqa: F811
@@ -233,7 +233,7 @@ def test_what_stands_and_stays_is_announced_meanwhile(table: Table) -> None:  # 
     stays = announce(OTHER)
     next_policy = Change("web1", Verb.REPLACE, policy(OTHER), policy(PREFIX, OTHER))
     changes = [remove("web1", "p0", PREFIX), next_policy, stays]
-    made = leaving.hold([withdraw("web1", PREFIX), *changes], {"web1": port("web1", "p0", OTHER)}, lambda _: True, 0.0)
+    made = leaving.hold([withdraw("web1", PREFIX), *changes], {"web1": port("web1", "p0", OTHER)}, 0.0)
     assert list(made) == [withdraw("web1", PREFIX), stays]
     assert leaving.held() == changes[:2]
     table.speaker.want("web1", announcements(OTHER))
@@ -248,7 +248,7 @@ def test_what_somebody_has_changed_is_put_right_meanwhile(table: Table) -> None:
     wiped = Change("web1", Verb.REPLACE, policy(OTHER), policy())
     going = remove("web1", "p0", PREFIX)
     for heals in (neighbour, unguarded, wiped):
-        made = leaving.hold([withdraw("web1", PREFIX), going, heals], {"web1": port("web1", "p0", OTHER)}, lambda _: True, 0.0)
+        made = leaving.hold([withdraw("web1", PREFIX), going, heals], {"web1": port("web1", "p0", OTHER)}, 0.0)
         assert list(made) == [withdraw("web1", PREFIX), heals]
 
 
@@ -257,7 +257,7 @@ def test_what_is_billed_elsewhere_leaves_a_port_that_waits_for_something_else(ta
     moved = remove("web1", "p0", "2001:db8:13::/64")
     ports = {"web1": port("web1", "p0"), "db1": port("db1", "p1", OTHER, "2001:db8:13::/64")}
     changes = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX), moved]
-    assert list(leaving.hold(changes, ports, lambda _: True, 0.0)) == [changes[0], moved]
+    assert list(leaving.hold(changes, ports, 0.0)) == [changes[0], moved]
 
 
 def test_who_comes_to_the_place_of_one_that_leaves_waits_with_it(table: Table) -> None:  # noqa: F811
@@ -267,7 +267,7 @@ def test_who_comes_to_the_place_of_one_that_leaves_waits_with_it(table: Table) -
     leaving.others([WEB, cust2])
     going, guards = remove("cust2", "p0", PREFIX), Change("cust2", Verb.ADD, cust2_policy := replace(policy(NEW), port="cust2"))
     assert cust2_policy.guard == "p0"
-    made = leaving.hold([withdraw("web1", PREFIX), going, guards, policy_goes], {"cust2": cust2}, lambda _: True, 0.0)
+    made = leaving.hold([withdraw("web1", PREFIX), going, guards, policy_goes], {"cust2": cust2}, 0.0)
     assert list(made) == [withdraw("web1", PREFIX)]
     table.speaker.want("web1", frozenset())
     table.say(table.relays[0], "done")
@@ -278,7 +278,7 @@ def test_who_comes_to_the_place_of_one_that_leaves_waits_with_it(table: Table) -
 
 def test_what_the_peer_has_not_acknowledged_it_has_not_heard(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
     leaving = announcing(table)
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     table.speaker.want("web1", frozenset())
     table.say(table.relays[0], "done")
     send_all(table)
@@ -293,26 +293,26 @@ def test_what_a_lost_link_has_withdrawn_is_waited_for_when_billing_takes_it_away
     """Its segments may be lost as well as any other's."""
     leaving = announcing(table)
     going = [withdraw("web1", PREFIX), remove("web1", "p0", PREFIX)]
-    assert list(leaving.hold(going, {"web1": WEB, "db1": DB}, lambda name: name != "web1", 0.0)) == going
+    assert list(leaving.hold(going, {"web1": WEB, "db1": DB}, 0.0)) == going
     table.speaker.want("web1", frozenset())
     leaving.others([WEB])
     rest = [Change(f"{ORPHAN}p0", Verb.REMOVE, Neighbour("p0", IPv6Address("fe80::1"), "52:54:00:00:00:01")), policy_goes]
-    assert list(leaving.hold(rest, {"db1": DB}, lambda _: True, 1.0)) == []
+    assert list(leaving.hold(rest, {"db1": DB}, 1.0)) == []
     table.say(table.relays[0], "done")
     send_all(table)
     assert leaving.released(2.0) == set()
     assert leaving.released(2.0 + _AFTERWARDS) == {"web1", f"{ORPHAN}p0"}
-    assert list(leaving.hold(rest, {"db1": DB}, lambda _: True, 3.0)) == rest
+    assert list(leaving.hold(rest, {"db1": DB}, 3.0)) == rest
 
 
 def test_what_came_back_since_or_was_withdrawn_long_ago_is_not_waited_for(table: Table) -> None:  # noqa: F811
     leaving = announcing(table)
-    ports, down = {"web1": WEB, "db1": DB}, lambda name: name == "db1"
-    leaving.hold([withdraw("web1", PREFIX), withdraw("db1", OTHER)], ports, lambda _: False, 0.0)
-    leaving.hold([announce(PREFIX)], ports, down, 1.0)
+    ports = {"web1": WEB, "db1": DB}
+    leaving.hold([withdraw("web1", PREFIX), withdraw("db1", OTHER)], ports, 0.0)
+    leaving.hold([announce(PREFIX)], ports, 1.0)
     leaving.others([WEB, DB])
     rest = [policy_goes, replace(policy_goes, port="db1")]
-    assert list(leaving.hold(rest, {}, down, LONGEST + 1.0)) == rest
+    assert list(leaving.hold(rest, {}, LONGEST + 1.0)) == rest
 
 
 def test_a_peer_that_was_told_all_anew_has_time_to_let_go_of_the_rest(
@@ -322,7 +322,7 @@ def test_a_peer_that_was_told_all_anew_has_time_to_let_go_of_the_rest(
 ) -> None:
     leaving = announcing(table)
     table.say(table.relays[0], f"peer {PEER} down", UP)
-    leaving.hold(GOING, {"db1": DB}, lambda _: True, 0.0)
+    leaving.hold(GOING, {"db1": DB}, 0.0)
     table.speaker.want("web1", frozenset())
     table.say(table.relays[0], "done")
     send_all(table)
