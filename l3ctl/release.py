@@ -4,6 +4,7 @@ import selectors
 import time
 from collections.abc import Callable
 
+from l3ctl.bgp.flush import connected
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.configuration import Configuration
 from l3ctl.errors import L3ctlError
@@ -48,6 +49,8 @@ def _withdraw(config: Configuration) -> list[str]:
             called_by, done_by = time.monotonic() + RELAY_WAIT, time.monotonic() + WITHDRAW_WAIT
             while not speaker.in_sync() and time.monotonic() < done_by:
                 if not speaker.called and time.monotonic() > called_by:
+                    if connected((str(peer.local_address), str(peer.address)) for peer in config.bgp.peers):
+                        return ["ExaBGP has a session, and does not answer, so nothing was removed; stop it, and try again"]
                     return []  # no ExaBGP, nothing announced
                 for ready, _ in selector.select(0.2):
                     ready.data()

@@ -9,7 +9,7 @@ import math
 import socket
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import TextIO
 
@@ -55,16 +55,28 @@ class Flush:
 
 
 def unacknowledged(peers: Iterable[str]) -> bool:
-    """Whether something is on its way on a BGP connection with one of these addresses (proc_net_tcp in the kernel's documentation)."""
+    """Whether something is on its way on a BGP connection with one of these addresses."""
     remote = {_as_in_proc(peer) for peer in peers}
+    return any(there in remote and is_on_its_way for _, there, is_on_its_way in _connections())
+
+
+def connected(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Whether there is a BGP connection between one of these pairs of addresses, ours first."""
+    wanted = {(_as_in_proc(ours), _as_in_proc(theirs)) for ours, theirs in pairs}
+    return any((here, there) in wanted for here, there, _ in _connections())
+
+
+def _connections() -> Iterator[tuple[str, str, bool]]:
+    """Of BGP, in our network namespace: both addresses, as the kernel shows them, and whether all that was sent is acknowledged not yet.
+
+    See proc_net_tcp in the kernel's documentation.
+    """
     for table in ("tcp", "tcp6"):
         with suppress(OSError, StopIteration), _opened(f"/proc/self/net/{table}") as connections:
             next(connections)
             for words in map(str.split, connections):
-                is_bgp = _BGP in (words[1][-5:], words[2][-5:])
-                if is_bgp and words[2][:-5] in remote and words[3] == _ESTABLISHED and not words[4].startswith("00000000:"):
-                    return True
-    return False
+                if words[3] == _ESTABLISHED and _BGP in (words[1][-5:], words[2][-5:]):
+                    yield words[1][:-5], words[2][:-5], not words[4].startswith("00000000:")
 
 
 def _opened(path: str) -> TextIO:

@@ -134,6 +134,7 @@ def test_from_what_billing_knows_to_audit_and_to_bgp(lab: Packaged, reader: Read
     lab.configure()
     reader.types("3. Announce")
     lab.machine.wait("what is announced", lambda: lab.bird_prefixes() == lab.expected_prefixes() and len(lab.bird_prefixes()) == 6)
+    assert "6 of 6 announced" in reader.types("3. Announce")[0]
     assert lost(lab, lambda: None) == NOTHING_LOST
 
 
