@@ -1,6 +1,7 @@
 """A bare Debian with a systemd of its own, in a network namespace that somebody else made: what a router is, but for the kernel."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,7 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from l3ctl.errors import LabFailed
+from l3ctl.errors import LabFailed, MissingRequirement
 from l3ctl.lab.namespaces import Namespace
 
 _ROOT = Path(__file__).with_name("root.sh")
@@ -41,10 +42,17 @@ class Machine:
         """Lay its root out, which the first time takes minutes."""
         bare = subprocess.run([_ROOT], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
         self.root.parent.mkdir(parents=True, exist_ok=True)
+        for left in self.root.parent.glob("l3t*"):  # by a run that was killed
+            if (owner := re.match(r"l3t(\d+)", left.name)) and not Path(f"/proc/{owner[1]}").exists():
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
         subprocess.run(["cp", "--archive", "--reflink=auto", bare, self.root], check=True)
 
     def boot(self) -> None:
-        """Until its systemd has nothing more to start."""
+        """Until its systemd has nothing more to start.
+
+        Raises:
+            MissingRequirement: this machine can have none in it.
+        """
         for group in self._groups:
             group.mkdir(exist_ok=True)
         # By way of a shell, which goes into the groups first: two machines at once would have units of the same names.
@@ -54,18 +62,25 @@ class Machine:
         nspawn += ["--capability=all", "--system-call-filter=bpf perf_event_open", f"--network-namespace-path={self._namespace.path}"]
         with (self.root.parent / f"{self.name}.log").open("wb") as log:
             self._nspawn = subprocess.Popen(
-                ["sh", "-ec", into, "sh", *map(str, self._groups), "--", *nspawn], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                ["setpriv", "--pdeathsig", "KILL", "sh", "-ec", into, "sh", *map(str, self._groups), "--", *nspawn],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
+        until = time.monotonic() + WHOLE
+        while self._first() is None:
+            if self._nspawn.poll() is not None or time.monotonic() > until:
+                said = (self.root.parent / f"{self.name}.log").read_text(errors="replace").strip()
+                raise MissingRequirement(f"no machine can be started on this one: {said}", "systemd-nspawn --boot has to work here")
+            time.sleep(0.02)
         self.wait("its boot", self._is_up)
 
     def _is_up(self) -> bool:
-        return self._first() is not None and self.run("systemctl", "is-system-running", ok=(0, 1)).strip() == "running"
+        return self._first() is not None and self.run("systemctl", "is-system-running", ok=(0, 1)).strip() in {"running", "degraded"}
 
     def _first(self) -> int | None:
         """The pid of its process 1."""
         assert self._nspawn is not None
-        if self._nspawn.poll() is not None:
-            raise LabFailed(f"the machine ended: {(self.root.parent / f'{self.name}.log').read_text(errors='replace').strip()}")
         with suppress(FileNotFoundError):
             children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
             return int(children[0]) if children else None
