@@ -68,10 +68,11 @@ def test_a_reader_that_is_gone_costs_nothing() -> None:
 
 def words_used() -> set[str]:
     """The first argument of every call of `event`, as far as it is written down there."""
+    ways = {"speaker.py": "self._tell"}  # by which it tells of what may be often
     found: set[str] = set()
     for path in Path(l3ctl.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "event" and path.name != "log.py":
+            if isinstance(node, ast.Call) and path.name != "log.py" and ast.unparse(node.func) == ways.get(path.name, "event"):
                 first = node.args[0]
                 told = (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,)
                 found |= {one.value for one in told if isinstance(one, ast.Constant)}
