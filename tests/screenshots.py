@@ -94,7 +94,8 @@ def drawn(screen: pyte.Screen, title: str) -> str:
             for style, cells in groupby((row[at] for at in range(COLUMNS)), key=_style):
                 line.append("".join(cell.data for cell in cells), style)
             console.print(line, no_wrap=True, overflow="crop")
-    return console.export_svg(title=title, code_format=DRAWING, unique_id="l3ctl")
+    picture = console.export_svg(title=title, code_format=DRAWING, unique_id="l3ctl")
+    return "\n".join(line.rstrip(" ") for line in picture.splitlines()) + "\n"
 
 
 def _style(cell: "pyte.screens.Char") -> Style:
