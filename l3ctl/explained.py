@@ -190,8 +190,7 @@ def _filter(router: Router, port: Port, have: PortState) -> dict[str, object]:
 
 def _announcement(router: Router, prefix: Prefix, want: PortState, have: PortState) -> dict[str, object]:
     speaker = router.speaker
-    peers = speaker.status()["peers"] if speaker is not None else {}
-    assert isinstance(peers, dict)
+    peers = speaker.peers() if speaker is not None else {}
     holds = speaker.holders(prefix) if speaker is not None else {}
     return {
         "prefix": str(prefix),

@@ -135,6 +135,10 @@ class Speaker:
         """Whether, further, ExaBGP has sent it all to each peer that has a session. It may be stopped then without losing a withdraw."""
         return self._ledger.sent()
 
+    def peers(self) -> dict[str, str]:
+        """Each peer's session: up, down, or unknown."""
+        return dict(self._sessions.states)
+
     def without_session(self) -> list[str]:
         """Peers that hear nothing of us now, and may keep for a while what they heard before."""
         return sorted(self._sessions.states.keys() - self._sessions.up())
@@ -160,7 +164,7 @@ class Speaker:
             "wanted": len(self._ledger.wanted()),
             "queued": self._ledger.queued(),
             "refused": [{"line": str(command), "prefix": command.prefixes[0]} for command in self._ledger.refused()],
-            "peers": dict(self._sessions.states),
+            "peers": self.peers(),
             "configuration": None if held is None else "current" if self._made_for == fingerprint(self._settings) else "stale",
         }
 
