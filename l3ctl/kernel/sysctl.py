@@ -83,7 +83,11 @@ class Sysctls:
         self._news.clear()
 
     def restore(self) -> None:
-        """Set every interface that is still there as it was before it was a port's, and forget that it was."""
+        """Set every interface that is still there as it was before it was a port's, and forget that it was.
+
+        Raises:
+            MissingRequirement: one could not be set; nothing is forgotten then.
+        """
         if self._memory is None or not self._memory.exists():
             return
         first: dict[tuple[str, int, str], str] = {}
@@ -92,11 +96,27 @@ class Sysctls:
                 name, index, differed = json.loads(line)
                 for sysctl, was in differed.items():
                     first.setdefault((name, index, sysctl), was)
+        refused: list[str] = []
         for (name, index, sysctl), was in reversed(first.items()):
-            with suppress(OSError):
-                if socket.if_nametoindex(name) == index:
-                    _exchange(sysctl, was)
+            if not _is_there(name, index):
+                continue
+            try:
+                _exchange(sysctl, was)
+            except FileNotFoundError:  # it has gone just now, or is one of another kernel's
+                continue
+            except OSError as error:
+                refused.append(f"{sysctl} cannot be set back to {was}: {error.strerror}")
+        if refused:
+            more = f", nor can {len(refused) - 1} others" if refused[1:] else ""
+            raise MissingRequirement(refused[0] + more, f"make /proc/sys writable, and try again: {self._memory} says what they were")
         self._memory.unlink()
+
+
+def _is_there(name: str, index: int) -> bool:
+    try:
+        return socket.if_nametoindex(name) == index
+    except OSError:
+        return False
 
 
 def _exchange(sysctl: str, value: str) -> str:

@@ -1,6 +1,7 @@
 """Links as `ip` itself tells them, and the settings of a port's interface."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -124,15 +125,36 @@ def test_what_is_no_interface_is_not_guarded(router: Router, name: str) -> None:
         assert (settings("all"), settings("default")) == before
 
 
-def test_a_sysctl_that_cannot_be_written_is_named(router: Router) -> None:
-    program = "from l3ctl.kernel.sysctl import Sysctls; Sysctls().guard('p0')"
+def where_sysctls_are_read_only(router: Router, program: str) -> str:
+    """What that Python complains of."""
     mount = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys"
     script = f'{mount} && exec "{sys.executable}" -c "{program}"'
     done = subprocess.run(
         ["ip", "netns", "exec", router.namespace.name, "unshare", "--mount", "sh", "-c", script], capture_output=True, text=True
     )
     assert done.returncode != 0
-    assert "MissingRequirement: net/ipv6/conf/p0/accept_ra cannot be set to 0: Read-only file system" in done.stderr
+    return done.stderr
+
+
+def test_a_sysctl_that_cannot_be_written_is_named(router: Router) -> None:
+    said = where_sysctls_are_read_only(router, "from l3ctl.kernel.sysctl import Sysctls; Sysctls().guard('p0')")
+    assert "MissingRequirement: net/ipv6/conf/p0/accept_ra cannot be set to 0: Read-only file system" in said
+
+
+def test_what_cannot_be_set_back_is_named_and_not_forgotten(router: Router, tmp_path: Path) -> None:
+    memory = tmp_path / "sysctls.json"
+    with router.namespace.entered():
+        before = settings("p0")
+        one = Sysctls(memory)
+        one.guard("p0")
+        one.remember()
+        program = f"from pathlib import Path; from l3ctl.kernel.sysctl import Sysctls; Sysctls(Path('{memory}')).restore()"
+        said = where_sysctls_are_read_only(router, program)
+        assert re.search(r"MissingRequirement: net/ipv\S+ cannot be set back to \S+: Read-only file system, nor can \d+ others", said)
+        assert settings("p0") != before
+        Sysctls(memory).restore()
+        assert settings("p0") == before
+    assert not memory.exists()
 
 
 def test_a_memory_that_was_cut_short_loses_no_more_than_its_last_line(router: Router, tmp_path: Path) -> None:

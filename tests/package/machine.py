@@ -66,6 +66,7 @@ class Machine:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network"},  # as /proc/sys/net is on a real machine
             )
         until = time.monotonic() + WHOLE
         while self._first() is None:

@@ -117,7 +117,7 @@ def test_installed_it_works_in_audit_and_on_no_port(lab: Packaged, before: dict[
     assert "mode: audit" in (machine.root / "etc/l3ctl/l3ctl.yaml").read_text()
     assert (lab.programs(), lab.ours()) == ({}, [])
     assert lab.sysctls() == before
-    assert machine.run("systemctl", "--failed", "--plain", "--no-legend", "*l3ctl*") == ""
+    assert machine.run("systemctl", "list-units", "--failed", "--plain", "--no-legend", "*l3ctl*") == ""
     looks = json.loads(lab.l3ctl("doctor", "--json"))["findings"]
     assert {one["what"]: one["state"] for one in looks}["bpffs"] == "good"
     assert [one for one in looks if one["state"] == "bad"] == []
