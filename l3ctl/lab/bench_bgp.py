@@ -130,23 +130,30 @@ def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
 
 
 class _Door:
-    """The agent's socket at `path`, kept from the relay, which calls another one meanwhile."""
+    """Where the relay calls: `path` leads to nobody of the agent's at first, and to the agent's own socket when it is opened."""
 
-    def __init__(self, path: Path) -> None:
-        self._path, self._aside = path, path.with_suffix(".aside")
-        path.rename(self._aside)
+    def __init__(self, agents: Path) -> None:
+        self._agents, self._nobodys = agents, agents.with_name("nobodys.sock")
+        self.path = agents.with_name("door.sock")
         self._stand_in = socket.socket(socket.AF_UNIX)
-        self._stand_in.bind(str(path))
+        self._stand_in.bind(str(self._nobodys))
         self._stand_in.listen()
+        self._lead_to(self._nobodys)
+
+    def _lead_to(self, target: Path) -> None:
+        link = self.path.with_suffix(".new")
+        link.symlink_to(target)
+        link.replace(self.path)
 
     def open(self) -> float:
         """Hang up on the relay, which then calls the agent, at once since its last call is a while ago; when that was."""
         wait_for(self._stand_in, "the relay")
         relay, _ = self._stand_in.accept()
-        self._aside.rename(self._path)
+        self._lead_to(self._agents)
         began = time.monotonic()
         relay.close()
         self._stand_in.close()
+        self._nobodys.unlink()
         return began
 
 
@@ -157,8 +164,9 @@ def _cold(count: int, repeats: int) -> Row:
         config = crowd.l3ctl("exabgp-config")
         pairs: list[tuple[float, float]] = []
         for _ in range(repeats):
-            door = _Door(crowd.run_dir / "bgp.sock")
-            ours.start(config)
+            agents = crowd.run_dir / "bgp.sock"
+            door = _Door(agents)
+            ours.start(config.replace(str(agents), str(door.path)))
             ours.establish()
             began = door.open()
             took = ours.last_of(Verb.ANNOUNCE, prefixes) - began
