@@ -31,6 +31,7 @@ _UNSURE = 3.0
 @dataclass(slots=True)
 class _Wait:
     announcements: list[Announcement]
+    names: set[str]
     since: float
     answered: float | None = None
     needed: bool = False
@@ -45,6 +46,8 @@ class Leaving:
         self._waits: dict[str, _Wait] = {}
         """by port; what is left on the netdev of one that is billed no longer stands under that netdev's name, or another port's there"""
         self._netdevs: dict[str, str] = {}
+        """of ports that billing changed last, where they were; and, by netdev, those that are there now, once they are asked for"""
+        self._places: dict[str, list[str]] | None = None
         self._billed: set[Prefix] | None = None
         """of all ports; None until they are asked for"""
         self._held: dict[str, list[Change]] = {}
@@ -57,7 +60,7 @@ class Leaving:
     def others(self, before: Iterable[Port]) -> None:
         """These ports are billed otherwise now, or no longer."""
         self._netdevs = {port.name: port.interface for port in before}
-        self._billed = None
+        self._billed = self._places = None
         self._changed = (self._changed or set()) | self._netdevs.keys()
 
     def hold(self, changes: Sequence[Change], ports: Mapping[str, Port], now: float) -> Sequence[Change]:
@@ -122,15 +125,24 @@ class Leaving:
         return [change for changes in self._held.values() for change in changes]
 
     def _wait(self, name: str, item: Announcement, ports: Mapping[str, Port], now: float) -> None:
-        names = [name]
+        names = {name}
         if (netdev := self._netdevs.get(name)) is not None:
             # What stands there goes by the netdev, or by the port that is on it now.
-            names += (ORPHAN + netdev, *(other for other in self._netdevs if other in ports and ports[other].interface == netdev))
-        waits = {id(wait): wait for wait in map(self._waits.get, names) if wait is not None}
-        wait = _Wait([one for other in waits.values() for one in other.announcements], now)
-        wait.announcements.append(item)
-        for each in (*names, *(other for other, one in self._waits.items() if id(one) in waits)):
+            names |= {ORPHAN + netdev, *self._now_on(netdev, ports)}
+        wait = _Wait([item], names, now)
+        for before in {id(one): one for one in map(self._waits.get, names) if one is not None}.values():
+            wait.announcements += before.announcements
+            wait.names |= before.names
+        for each in wait.names:
             self._waits[each] = wait
+
+    def _now_on(self, netdev: str, ports: Mapping[str, Port]) -> list[str]:
+        """The ports that billing has just changed, by the netdev that they are on now."""
+        if self._places is None:
+            self._places = {}
+            for name in self._netdevs.keys() & ports.keys():
+                self._places.setdefault(ports[name].interface, []).append(name)
+        return self._places.get(netdev, [])
 
     def released(self, now: float) -> set[str]:
         """The ports that wait no longer, to be looked at again."""
