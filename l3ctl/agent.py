@@ -10,10 +10,11 @@ import time
 from collections.abc import Callable, Collection, Iterator
 
 from l3ctl import __version__
+from l3ctl.asking import Answer
 from l3ctl.bgp.lines import Command
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.configuration import Configuration
-from l3ctl.control import Answer, ControlServer, Later
+from l3ctl.control import ControlServer, Later
 from l3ctl.desk import Desk
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, Failures

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l3ctl.model import Address, Settings, XdpMode
+from l3ctl.names import AGENT_SOCKET
 from l3ctl.peering import BgpSettings
-
-RUN_DIR, STATE_DIR = Path("/run/l3ctl"), Path("/var/lib/l3ctl")
-"""unless told otherwise: what ends with the machine, and what has to outlast a reboot"""
-CONFIG_PATH = Path("/etc/l3ctl/l3ctl.yaml")
-"""unless told otherwise"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +158,7 @@ class Configuration:
     @property
     def agent_socket(self) -> Path:
         """Where commands reach the agent."""
-        return self.run_dir / "agent.sock"
+        return self.run_dir / AGENT_SOCKET
 
     @property
     def bgp_socket(self) -> Path:

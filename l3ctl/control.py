@@ -1,25 +1,22 @@
-"""The agent's socket for commands: one JSON object a line asks, one answers. Both ends stand here, and neither knows what is asked."""
+"""The agent's end of its socket for commands: one JSON object a line asks, one answers. What is asked it does not know."""
 
 import json
 import os
 import selectors
 import socket
-import struct
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from l3ctl.asking import Answer
 from l3ctl.door import Door
-from l3ctl.errors import AgentRefused, AgentUnreachable, BadInput, L3ctlError, Problem
+from l3ctl.errors import BadInput, L3ctlError
 from l3ctl.model import Change
 
-Answer = dict[str, Any]
 _LONGEST_QUESTION = 4096
 _CLIENTS = 16
 """at a time; one more takes the place of the oldest, so that those who never finish lock nobody out"""
-_TIMEOUT = 30.0
-"""seconds a command waits for its answer; a full pass over 10,000 ports takes a fraction of one"""
 
 
 def as_json(value: object) -> object:
@@ -164,34 +161,3 @@ class ControlServer:
 def _as_error(error: L3ctlError) -> Answer:
     problems = [[one.place, one.what, one.mend] for one in error.problems] if isinstance(error, BadInput) else []
     return {"error": "; ".join(error.lines()), "problems": problems}
-
-
-def ask(path: Path, question: dict[str, object], timeout: float = _TIMEOUT) -> Answer:
-    """Ask the agent, which has ``timeout`` seconds.
-
-    Raises:
-        AgentUnreachable: none is there, or none answers.
-        AgentRefused: it answers with an error.
-        BadInput: it answers that what it has read is no good.
-    """
-    try:
-        with socket.socket(socket.AF_UNIX) as agent:
-            # Not settimeout() yet: with it, connect() fails at once where others wait already, as if no agent were there.
-            agent.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(_TIMEOUT), 0))
-            agent.connect(str(path))
-            agent.settimeout(timeout)
-            agent.sendall(json.dumps(question).encode() + b"\n")
-            line = agent.makefile("rb").readline()
-    except OSError as error:
-        raise AgentUnreachable(f"no agent answers at {path}: {error.strerror or error}", "start `l3ctl agent`") from error
-    try:
-        answer = json.loads(line)
-    except ValueError as error:
-        raise AgentUnreachable(f"the agent at {path} broke off", "its log says why") from error
-    if not isinstance(answer, dict):
-        raise AgentUnreachable(f"what answers at {path} is not an agent", "start `l3ctl agent`")
-    if answer.get("problems"):
-        raise BadInput(Problem(*map(str, one)) for one in answer["problems"])
-    if "error" in answer:
-        raise AgentRefused(f"the agent refuses: {answer['error']}")
-    return answer

@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from l3ctl import __version__
+from l3ctl.asking import Answer
 from l3ctl.bgp.speaker import Speaker
-from l3ctl.control import Answer, Later, as_json
+from l3ctl.control import Later, as_json
 from l3ctl.explained import explained
 from l3ctl.failures import Failures
 from l3ctl.intake import Intake
 from l3ctl.liveness import Hosts
 from l3ctl.metrics import metrics
 from l3ctl.model import Mode
+from l3ctl.names import ANSWERS
 from l3ctl.router import Router
 from l3ctl.silence import Silence
-from l3ctl.status import ANSWERS, Apart, status
+from l3ctl.status import Apart, status
 from l3ctl.tally import Tally
 from l3ctl.violations import Violations
 

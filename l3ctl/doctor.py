@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from l3ctl import __version__
+from l3ctl.asking import Answer
 from l3ctl.configuration import Configuration
-from l3ctl.control import Answer
 from l3ctl.errors import L3ctlError
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import LinkFacts, Port

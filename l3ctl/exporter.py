@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from l3ctl.control import Answer
+from l3ctl.asking import Answer
 from l3ctl.errors import L3ctlError
 
 Ask = Callable[[], Answer]

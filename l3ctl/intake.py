@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from l3ctl.control import Answer, Later, as_json
+from l3ctl.asking import Answer
+from l3ctl.control import Later, as_json
 from l3ctl.errors import AgentRefused, BadInput, L3ctlError, MissingRequirement, Problem
 from l3ctl.evidence import Billing
 from l3ctl.failures import Failures

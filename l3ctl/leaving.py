@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from l3ctl.bgp.speaker import Speaker
 from l3ctl.diff import lacks_ground
 from l3ctl.model import Announcement, Change, Host, Item, Neighbour, Port, PortPolicy, Prefix, Route, Verb
-from l3ctl.present import ORPHAN
+from l3ctl.names import ORPHAN
 
 _PATIENCE = 10.0
 """seconds that a port waits at most to which something else is to come; others wait for the restart time"""

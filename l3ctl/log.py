@@ -8,7 +8,7 @@ import os
 import select
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Collection
 from typing import NamedTuple
 
 from l3ctl.journal import Journal, is_read_by_it
@@ -155,15 +155,16 @@ def lost() -> int:
     return sum(handler.lost for handler in _log.handlers if isinstance(handler, _Handler))
 
 
-def recall(is_meant: Callable[[set[str]], bool], count: int) -> list[Told]:
-    """The last so many events of which that holds, the latest first. It is given each one's words, of `name=value` the value too."""
+def recall(words: Collection[str], count: int) -> list[Told]:
+    """The last so many events that have one of these words, the latest first; of `name=value` the value is a word too."""
     found: list[Told] = []
     for one in reversed(_told):
         if len(found) >= count:
             break
-        words = one.text.replace('"', " ").split()
-        if is_meant({*words, *(word.partition("=")[2] for word in words)}):
-            found.append(one)
+        if any(word in one.text for word in words):  # perhaps within another: a look that costs a twentieth
+            said = one.text.replace('"', " ").split()
+            if not {*said, *(word.partition("=")[2] for word in said)}.isdisjoint(words):
+                found.append(one)
     return found
 
 

@@ -4,14 +4,14 @@ import os
 from collections import Counter
 
 from l3ctl import __version__
-from l3ctl.control import Answer
+from l3ctl.asking import Answer
 from l3ctl.desired import is_up
 from l3ctl.failures import Failures
 from l3ctl.log import counted, lost
 from l3ctl.model import Port
+from l3ctl.names import ANSWERS
 from l3ctl.report import Report
 from l3ctl.router import Router
-from l3ctl.status import ANSWERS
 from l3ctl.tally import BOUNDS, Tally
 
 OFFENDERS = 20

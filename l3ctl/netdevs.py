@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from l3ctl.model import Port
-from l3ctl.present import ORPHAN
+from l3ctl.names import ORPHAN
 
 
 class Netdevs:

@@ -2,11 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from l3ctl.control import Answer, as_json
+from l3ctl.asking import Answer
+from l3ctl.control import as_json
 from l3ctl.desired import desired, is_up
 from l3ctl.diff import goes
 from l3ctl.model import Announcement, Change, LinkFacts, Port, Route, Settings
-from l3ctl.present import ORPHAN
+from l3ctl.names import ORPHAN
 from l3ctl.report import Report
 from l3ctl.router import Router
 from l3ctl.site import Site, waiting

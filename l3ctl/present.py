@@ -6,11 +6,9 @@ from typing import TypeVar
 from l3ctl.kernel.found import Foreign, Look
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import Announcement, GatewayAddress, LinkFacts, Neighbour, Port, PortState, Route, Settings
+from l3ctl.names import ORPHAN
 from l3ctl.xdp.filter import Filter
 
-ORPHAN = "-"
-"""begins the name under which stands what is ours on a netdev that is no port's: an uplink's neighbours, and what is left there and goes.
-Alone it is for what is on no netdev, blackholes. No port's name begins so."""
 AT_ONCE = 500
 """ports that are compared, or changes that are made, in one go"""
 

@@ -17,8 +17,9 @@ from l3ctl.failures import Failed, reason_of
 from l3ctl.kernel.tables import Kernel
 from l3ctl.leaving import Leaving
 from l3ctl.model import Announcement, Change, LinkFacts, Port, PortPolicy, PortState, Route, Settings, Verb
+from l3ctl.names import ORPHAN
 from l3ctl.netdevs import Netdevs
-from l3ctl.present import AT_ONCE, ORPHAN, Present
+from l3ctl.present import AT_ONCE, Present
 from l3ctl.xdp.filter import Filter
 
 _UNLOOKED_AT = 20

@@ -3,14 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from l3ctl.control import Answer
+from l3ctl.asking import Answer
 from l3ctl.desired import is_within
 from l3ctl.diff import diff
 from l3ctl.model import LinkFacts, PortState, Prefix
 from l3ctl.router import Router
-
-ANSWERS = ("arp-answer", "ns-answer", "probe-answer")
-"""what the filter counts and nobody was refused"""
 
 
 @dataclass(frozen=True, slots=True)

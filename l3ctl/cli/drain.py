@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
+from l3ctl.asking import Answer, ask
 from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.patience import patience
-from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentRefused, BadInput, Problem
 from l3ctl.site import load_configuration
 

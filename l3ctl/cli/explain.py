@@ -12,9 +12,8 @@ import click
 
 from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
-from l3ctl.explained import explained
-from l3ctl.site import load_configuration, load_site
-from l3ctl.status import ANSWERS
+from l3ctl.glance import glance
+from l3ctl.names import ANSWERS
 
 _INDENT = 13
 """columns before what is said"""
@@ -30,9 +29,12 @@ def command(what: str, config_path: Path, as_json_text: bool) -> int:
     From its record over link, entries and filter to the peers that have it, and what happened last. Without an agent the router is looked
     at all the same. The exit code is 1 where it is not reachable.
     """
-    config = load_configuration(config_path)
+    config = glance(config_path)
     told = agent_answer(config, "explain", what=what)
     if told is None:
+        from l3ctl.explained import explained
+        from l3ctl.site import load_site
+
         told = explained(lone_router(load_site(config_path), load=False), what)
         click.echo("note: no agent runs: what it remembers is not here, and nobody knows what is announced", err=True)
     if as_json_text:

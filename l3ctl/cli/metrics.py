@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
+from l3ctl.asking import ask
 from l3ctl.cli.options import with_config
-from l3ctl.control import ask
 from l3ctl.errors import MissingRequirement
 from l3ctl.site import load_configuration
 

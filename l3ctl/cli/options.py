@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from l3ctl.configuration import CONFIG_PATH
+from l3ctl.names import CONFIG_PATH
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NETNS = Path("/run/netns")

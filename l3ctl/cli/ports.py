@@ -7,8 +7,7 @@ import click
 
 from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
-from l3ctl.site import load_configuration, load_site
-from l3ctl.status import status
+from l3ctl.glance import glance
 
 _COLOURS = {"up": "green", "silent": "yellow"}
 
@@ -24,9 +23,12 @@ def command(names: tuple[str, ...], not_up: bool, config_path: Path, as_json_tex
     The state is `up` where packets reach the host, `silent` where they would and nothing of it is announced on purpose, and else what is in
     the way: `missing` (its netdev), `down` (its link), `away` (its host), `held down` (it flaps), `behind` (something is still to be done).
     """
-    config = load_configuration(config_path)
+    config = glance(config_path)
     told = agent_answer(config, "status")
     if told is None:
+        from l3ctl.site import load_site
+        from l3ctl.status import status
+
         told = status(lone_router(load_site(config_path), load=False), [], None)
         click.echo("note: no agent runs, so nobody knows what is announced", err=True)
     rows = [row(port) for port in told["ports"] if not names or port["name"] in names]

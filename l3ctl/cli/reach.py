@@ -2,26 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from l3ctl.asking import Answer, ask
 from l3ctl.cli.options import counted
-from l3ctl.configuration import Configuration
-from l3ctl.control import Answer, ask
 from l3ctl.errors import AgentUnreachable
-from l3ctl.kernel.tables import Kernel
-from l3ctl.present import ORPHAN
-from l3ctl.router import Router
-from l3ctl.site import Site
-from l3ctl.words import Words
-from l3ctl.xdp.filter import Filter
+from l3ctl.names import ORPHAN
+
+if TYPE_CHECKING:
+    from l3ctl.configuration import Configuration
+    from l3ctl.glance import Glance
+    from l3ctl.router import Router
+    from l3ctl.site import Site
 
 READING = 90.0
 """seconds that a command waits for the agent beyond the time the source has: 100,000 records are read and compared in a tenth of them"""
 
 
-def agent_answer(config: Configuration, command: str, **more: object) -> Answer | None:
+def agent_answer(config: "Configuration | Glance", command: str, **more: object) -> Answer | None:
     """What the agent says, or None when none runs. Raises `AgentRefused` where it says no."""
     try:
         return ask(config.agent_socket, {"command": command, **more})
@@ -29,7 +29,7 @@ def agent_answer(config: Configuration, command: str, **more: object) -> Answer 
         return None
 
 
-def agent_reads(path: Path, config: Configuration, command: str, **more: object) -> Answer | None:
+def agent_reads(path: Path, config: "Configuration", command: str, **more: object) -> Answer | None:
     """The same of a command for which it reads the inventory again, which may take long, and has to be the one meant by ``path``."""
     file = path.stat()
     question = {"command": command, "config": [file.st_dev, file.st_ino], **more}
@@ -42,8 +42,14 @@ def agent_reads(path: Path, config: Configuration, command: str, **more: object)
         return None
 
 
-def lone_router(site: Site, *, load: bool) -> Router:
+def lone_router(site: "Site", *, load: bool) -> "Router":
     """The router without its agent. With `load`, the filter is loaded where it is not there yet; else it is only looked at."""
+    # Who asks an agent needs none of these, and to import them takes longer than its answer.
+    from l3ctl.kernel.tables import Kernel
+    from l3ctl.router import Router
+    from l3ctl.words import Words
+    from l3ctl.xdp.filter import Filter
+
     config = site.config
     filter_ = Filter(config.bpffs, config.xdp_mode)
     there = filter_.open(site.source_guard()) or True if load else filter_.look()

@@ -9,10 +9,8 @@ from l3ctl.cli.options import counted, print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.cli.report import lines, summary
 from l3ctl.cli.report import troubles as inventory_troubles
-from l3ctl.control import as_json
-from l3ctl.present import ORPHAN
-from l3ctl.site import load_configuration
-from l3ctl.status import ANSWERS, status
+from l3ctl.glance import glance
+from l3ctl.names import ANSWERS, ORPHAN
 
 _LINKS = {"up": "[green]up", "down": "[red]down", "missing": "[red]missing"}
 
@@ -25,10 +23,12 @@ def command(config_path: Path, as_json_text: bool) -> int:
 
     Without an agent the router is looked at all the same. The last line says what is not as it should be; then the exit code is 1.
     """
-    config = load_configuration(config_path)
+    config = glance(config_path)
     told = agent_answer(config, "status")  # before the inventory is read: what works is to be seen also while that is broken
     if told is None:
+        from l3ctl.control import as_json
         from l3ctl.followed import read_once
+        from l3ctl.status import status
 
         followed, site = read_once(config_path)
         told = status(lone_router(site, load=False), [], None) | {"inventory": as_json(followed.outlook())}

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from l3ctl.asking import ask
 from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.configuration import Configuration
-from l3ctl.control import ask
 from l3ctl.rates import Counters, Rate, Rates
 from l3ctl.site import load_configuration
 

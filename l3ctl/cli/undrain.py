@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
+from l3ctl.asking import ask
 from l3ctl.cli.options import print_json, with_config, with_json
-from l3ctl.control import ask
 from l3ctl.errors import BadInput, Problem
 from l3ctl.site import load_configuration
 

@@ -11,8 +11,8 @@ from l3ctl.cli.options import with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.configuration import Configuration
 from l3ctl.errors import AgentUnreachable
+from l3ctl.names import ANSWERS
 from l3ctl.site import load_configuration, load_site
-from l3ctl.status import ANSWERS
 
 _LOOK = 0.5
 """seconds between two questions of --follow"""

@@ -10,7 +10,8 @@ from pydantic import PlainValidator, StrictBool, model_validator
 from l3ctl import model
 from l3ctl.config.bgp import Bgp
 from l3ctl.config.inventory import InventoryRecord
-from l3ctl.configuration import RUN_DIR, STATE_DIR, Configuration
+from l3ctl.configuration import Configuration
+from l3ctl.names import RUN_DIR, STATE_DIR
 from l3ctl.reading.document import read_document
 from l3ctl.reading.fields import (
     AnyPrefix,

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
-from l3ctl.control import ask
+from l3ctl.asking import ask
 from l3ctl.errors import L3ctlError, LabFailed
 from l3ctl.lab.excess import Report, Span
 from l3ctl.lab.machine import found

@@ -127,6 +127,12 @@ class Filter:
         with _naming("cannot read the filter's maps"):
             self._tables.read(whole=whole)
 
+    def refresh_of(self, ports: Iterable[str]) -> None:
+        """Where a record of these ports is not what it was known to be, read every one anew."""
+        with _naming("cannot read the filter's maps"):
+            if not all(self._tables.stands(port) for port in ports):
+                self._tables.read(whole=False)
+
     def ports(self) -> frozenset[str]:
         """Every port that has records."""
         return self._tables.ports()

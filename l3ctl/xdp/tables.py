@@ -105,6 +105,17 @@ class Tables:
                 made.update(values)
         return made.digest()
 
+    def stands(self, port: str) -> bool:
+        """Whether each record that is known of a port is there, and unchanged; what another hand has put beside them is not looked for."""
+        index = self._indexes.get(port)
+        if index is None:
+            return False
+        known = unpack(self._records[index])
+        if (self._maps["ports"].lookup(_key(index)), self._maps["names"].lookup(_key(index))) != (known.port, known.name):
+            return False
+        entries = ((self._maps[table], key, value) for table, found in known.entries().items() for key, value in found.items())
+        return all(table.lookup(key) == value for table, key, value in entries)
+
     def ports(self) -> frozenset[str]:
         """Every port that has records, complete or not."""
         return frozenset(self._indexes)

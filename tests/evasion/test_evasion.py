@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from l3ctl.control import ask
+from l3ctl.asking import ask
 from l3ctl.lab.customers import GATEWAY4, GATEWAY6
 from l3ctl.lab.topology import Lab
 from l3ctl.model import Host, Mode, PortPolicy

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from l3ctl.control import ask
+from l3ctl.asking import ask
 from l3ctl.errors import L3ctlError, LabFailed
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.crowd import PROGRAM, link_local_of, lladdr_of

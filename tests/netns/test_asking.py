@@ -20,7 +20,7 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from l3ctl.control import ask
+from l3ctl.asking import ask
 from l3ctl.errors import LabFailed
 from l3ctl.lab.attacks import send
 from l3ctl.lab.customers import CUSTOMERS, GATEWAY4, GATEWAY6, UPSTREAM6, record

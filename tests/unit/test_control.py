@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from l3ctl.control import ControlServer, as_json, ask
+from l3ctl.asking import ask
+from l3ctl.control import ControlServer, as_json
 from l3ctl.errors import AgentRefused, AgentUnreachable, BadInput, MissingRequirement, NetlinkFailed, Problem
 from l3ctl.model import Announcement, Change, Host, Mode, Neighbour, Verb
 

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from l3ctl.control import Answer
+from l3ctl.asking import Answer
 from l3ctl.errors import AgentUnreachable
 from l3ctl.exporter import Agent
 

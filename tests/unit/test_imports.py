@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "l3ctl"
 ARCHITECTURE = Path(__file__).parents[2] / "docs/ARCHITECTURE.md"
 STANDARD = sys.stdlib_module_names
 
-GROUND = {"configuration", "model", "peering", "lladdr", "errors", "log", "journal"}
+GROUND = {"configuration", "model", "names", "peering", "lladdr", "errors", "log", "journal"}
 """what every room may stand on; the picture leaves it out"""
 BACKENDS = {"kernel", "xdp", "bgp"}
 LAYERS = (
@@ -27,14 +27,15 @@ LAYERS = (
     {"present"},
     {"reader"},
     {"followed"},
+    {"glance"},
     {"control", "site", "lock", "failures", "signals", "service_manager"},
     BACKENDS,
     {"config", "inventory", "desired", "diff", "evidence", "damping", "rates"},
     {"reading", "report"},
-    {"door"},
+    {"asking", "door"},
     {"log", "configuration"},
     {"peering", "journal"},
-    {"model", "lladdr", "errors"},
+    {"model", "lladdr", "names", "errors"},
 )
 """top to bottom; imports go down only"""
 

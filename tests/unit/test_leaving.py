@@ -12,7 +12,7 @@ from l3ctl.bgp.speaker import Speaker
 from l3ctl.desired import port_policy
 from l3ctl.leaving import _AFTERWARDS, _PATIENCE, _UNSURE, Leaving
 from l3ctl.model import Change, Host, Neighbour, Port, PortPolicy, Route, Settings, Verb
-from l3ctl.present import ORPHAN
+from l3ctl.names import ORPHAN
 from tests.unit.test_bgp_speaker import ATTRIBUTES, PEER, SETTINGS, Table, announcements, command, table  # noqa: F401  the fixture
 
 PREFIX, OTHER = "2001:db8:11::/64", "2001:db8:12::/64"

@@ -7,8 +7,8 @@ import pytest
 from l3ctl.desired import desired
 from l3ctl.diff import diff
 from l3ctl.model import Mode, PortState, Settings
+from l3ctl.names import ORPHAN
 from l3ctl.planned import reasons
-from l3ctl.present import ORPHAN
 from tests.unit.test_desired import PORT, SETTINGS, link
 
 UP, DOWN = {"tap1": link("tap1")}, {"tap1": link("tap1", up=False)}

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from l3ctl.control import ask
+from l3ctl.asking import ask
 from l3ctl.lab.customers import CUSTOMERS, GATEWAY4, GATEWAY6, Customer
 from l3ctl.lab.namespaces import Namespace, run
 from l3ctl.lab.network import as_its_owner_would

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from l3ctl.control import ask
+from l3ctl.asking import ask
 from l3ctl.errors import LabFailed
 from l3ctl.lab.customers import GATEWAY4, GATEWAY6, Customer, record
 from l3ctl.lab.namespaces import Namespace, run
