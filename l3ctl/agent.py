@@ -106,7 +106,8 @@ class Agent:
             self._lock.release()
             event("stop", router=self._config.router)
 
-    def _answer(self, asked: Answer) -> Answer | Later:
+    def _answer(self, asked: Answer) -> Answer | str | Later:
+        self._on_events()  # what the kernel has told by now comes before what is told of it
         return self._desk.answer(asked)
 
     def _open_desk(self) -> Desk:

@@ -68,10 +68,12 @@ class Later:
 class ControlServer:
     """Listens at `path` and answers with what `handler` returns. Only root and our own user are heard.
 
+    A text that it returns is an answer's JSON, in a line.
+
     Nobody is waited for: a question is collected and an answer sent as far as they go, whenever the selector says so.
     """
 
-    def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Callable[[dict[str, Any]], Answer | Later]) -> None:
+    def __init__(self, path: Path, selector: selectors.BaseSelector, handler: Callable[[dict[str, Any]], Answer | str | Later]) -> None:
         self._selector, self._handler = selector, handler
         self._door = Door(path, selector, self._come_in)
         self._clients: dict[socket.socket, bytearray] = {}
@@ -124,15 +126,15 @@ class ControlServer:
         elif not chunk:
             self._drop(client)
 
-    def _send(self, client: socket.socket, answer: Answer) -> None:
+    def _send(self, client: socket.socket, answer: Answer | str) -> None:
         if client in self._clients:
-            self._clients[client] = bytearray(json.dumps(answer).encode() + b"\n")
+            self._clients[client] = bytearray((answer if isinstance(answer, str) else json.dumps(answer)).encode() + b"\n")
             if client in self._selector.get_map():
                 self._selector.unregister(client)
             self._selector.register(client, selectors.EVENT_WRITE, lambda: self._write(client))
             self._write(client)
 
-    def _answer(self, line: bytes) -> Answer | Later:
+    def _answer(self, line: bytes) -> Answer | str | Later:
         if len(line) > _LONGEST_QUESTION:
             return {"error": f"a question has at most {_LONGEST_QUESTION} bytes"}
         try:

@@ -1,8 +1,9 @@
 """Where commands come to an agent: each question has its answer, from the rooms that know it."""
 
+import json
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from l3ctl import __version__
@@ -18,7 +19,7 @@ from l3ctl.model import Mode
 from l3ctl.names import ANSWERS
 from l3ctl.router import Router
 from l3ctl.silence import Silence
-from l3ctl.status import Apart, status
+from l3ctl.status import Apart, Kept, status_as_text
 from l3ctl.tally import Tally
 from l3ctl.violations import Violations
 
@@ -40,13 +41,15 @@ class Desk:
     stop: Callable[[], None]
     started: float
     """by the wall clock"""
+    kept: Kept = field(default_factory=Kept)
 
-    def answer(self, asked: dict[str, Any]) -> Answer | Later:
-        """What a command is told; an object with `error` where it is not understood."""
+    def answer(self, asked: dict[str, Any]) -> Answer | str | Later:
+        """What a command is told, or the JSON of it; an object with `error` where it is not understood."""
         match asked.get("command"):
             case "status":
                 me: dict[str, object] = {"pid": os.getpid(), "since": self.started, "version": __version__}
-                return status(self.router, self.failures.as_json(), me, self._apart()) | {"inventory": as_json(self.intake.report)}
+                told = status_as_text(self.router, self.failures.as_json(), me, self._apart(), self.kept)
+                return f'{told}, "inventory": {json.dumps(as_json(self.intake.report))}}}'
             case "explain":
                 return explained(self.router, str(asked.get("what")), self._apart(), self.violations.strangers())
             case "metrics":

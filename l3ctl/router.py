@@ -93,6 +93,10 @@ class Router:
             ports |= here
         return ports
 
+    def told(self) -> tuple[object, ...]:
+        """What others said that decides on what is wanted: between two that are equal, none of them said otherwise."""
+        return self.edition, dict(self.present.wishes), self.drained, self.held_down, self.away
+
     def highest(self) -> int:
         """Of the ifindexes there are."""
         return max((facts.ifindex for facts in self.links.values()), default=0)
@@ -251,7 +255,7 @@ class Router:
         self.links = self.kernel.links()
         seen = self.kernel.look()
         guarded = self.filter.digest(self.highest()) if self.filter is not None else b""
-        now = dict(self.links), seen.digest(), guarded, dict(self.present.wishes), self.drained, self.held_down, self.away
+        now = dict(self.links), seen.digest(), guarded, *self.told()
         if now == self._settled and self._passes < _UNLOOKED_AT:
             self._passes += 1
             yield [], []

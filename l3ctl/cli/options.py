@@ -62,6 +62,16 @@ def counted(number: int, noun: str, ending: str = "s") -> str:
     return f"{number} {noun}{'' if number == 1 else ending}"
 
 
+def print_json_rows(value: dict[str, Any]) -> None:
+    """The same of what may have ten thousand objects: each in a line, which is quick to write, and to look through with grep."""
+    parts = []
+    for key, one in value.items():
+        rows = isinstance(one, list) and one and all(isinstance(row, dict) for row in one)
+        text = "[\n  " + ",\n  ".join(json.dumps(row) for row in one) + "\n ]" if rows else json.dumps(one)
+        parts.append(f" {json.dumps(key)}: {text}")
+    click.echo("{\n" + ",\n".join(parts) + "\n}")
+
+
 def print_json(value: object) -> None:
     """One JSON document, indented for people and readable for programs."""
     click.echo(json.dumps(value, indent=2))

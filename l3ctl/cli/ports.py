@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.options import counted, print_json_rows, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.glance import glance
 
@@ -36,7 +36,7 @@ def command(names: tuple[str, ...], not_up: bool, config_path: Path, as_json_tex
         click.echo(f"l3ctl: no port of this router is called {', '.join(unknown)}; `l3ctl ports` lists them", err=True)
     shown = [one for one in rows if not (not_up and one["state"] in _COLOURS)]
     if as_json_text:
-        print_json({"router": config.router, "ports": shown})
+        print_json_rows({"router": config.router, "ports": shown})
     else:
         _show(shown)
         states: dict[str, int] = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.options import counted, print_json_rows, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.cli.report import lines, summary
 from l3ctl.cli.report import troubles as inventory_troubles
@@ -35,7 +35,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
         followed.left()
     troubles = _troubles(told)
     if as_json_text:
-        print_json({"router": config.router, **told, "troubles": troubles})
+        print_json_rows({"router": config.router, **told, "troubles": troubles})
     else:
         _show(config.router, told)
         waiting = sum(port["link"] == "missing" for port in told["ports"])

@@ -133,6 +133,10 @@ class Filter:
             if not all(self._tables.stands(port) for port in ports):
                 self._tables.read(whole=False)
 
+    def edition(self) -> int:
+        """Of what is known of the records: the same number, the same records."""
+        return self._tables.edition
+
     def ports(self) -> frozenset[str]:
         """Every port that has records."""
         return self._tables.ports()

@@ -63,6 +63,8 @@ class Tables:
         self._records: dict[int, bytes] = {}
         """packed"""
         self._together = Together()
+        self.edition = 0
+        """of what is remembered"""
         self._lowest_free = 1  # 0 counts what belongs to no port
 
     def read(self, *, whole: bool = True) -> None:
@@ -78,10 +80,11 @@ class Tables:
         ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
         # Records without a name are of a port whose putting in did not come to its end: kept in mind, for who gets the index next.
         no_port, no_name = bytes(abi().structs["port"].size), bytes(abi().structs["port_name"].size)
-        self._records = {}
+        before, self._records = self._records, {}
         for index in {*ports, *names, *(index for found in rows.values() for index in found)}:
             own = {table: bytes(found.pop(index, b"")) for table, found in rows.items()}
             self._records[index] = pack(ports.pop(index, no_port), names.get(index, no_name), own)
+        self.edition += before != self._records
         self._indexes = {}
         for index, name in names.items():
             if index:
@@ -185,6 +188,7 @@ class Tables:
 
         Entries come before what points at them, and go after it. Where there is no room for all, none is left behind.
         """
+        self.edition += 1
         index = self._indexes.get(policy.port)
         bare: set[int] = set()
         if index is None:
@@ -223,6 +227,7 @@ class Tables:
 
     def remove(self, port: str) -> set[int]:
         """Forget a port; the ifindexes that guarded it and now guard none."""
+        self.edition += 1
         index = self._indexes.pop(port, None)
         if index is None:
             return set()
