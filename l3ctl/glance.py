@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from l3ctl.names import AGENT_SOCKET, RUN_DIR
-from l3ctl.reading.document import read_document
 
 
 class Glance(NamedTuple):
@@ -19,6 +18,8 @@ def glance(path: Path) -> Glance:
 
     The rest is not examined: that takes longer than the agent's answer, which stands also while a word elsewhere in the file is wrong.
     """
+    from l3ctl.reading.document import read_document  # here: who only wants to be told what a command does has no file read
+
     said = read_document(path).value
     router, run_dir = (said.get("router"), said.get("run_dir", str(RUN_DIR))) if isinstance(said, dict) else (None, None)
     if isinstance(router, str) and isinstance(run_dir, str) and run_dir.startswith("/"):
