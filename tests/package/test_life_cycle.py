@@ -279,7 +279,7 @@ def test_what_cannot_be_given_back_is_not_left_alone(lab: Packaged) -> None:
 def given_back(lab: Packaged, before: dict[str, str]) -> None:
     assert lab.bird_prefixes() == set()
     assert (lab.programs(), lab.ours()) == ({}, [])
-    assert "fe80::1" not in run("ip", "-n", lab.router.name, "addr")
+    assert " fe80::1/" not in run("ip", "-n", lab.router.name, "addr"), "the gateway, not an address that begins as it does"
     assert {name: value for name, value in lab.sysctls().items() if before[name] != value} == {}
     assert "/run/l3ctl" not in lab.machine.run("cat", "/proc/mounts")
     assert not (lab.machine.root / "usr/lib/l3ctl").exists()
