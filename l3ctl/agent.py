@@ -19,6 +19,7 @@ from l3ctl.desk import Desk
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, Failures
 from l3ctl.intake import Intake
+from l3ctl.kept import Kept
 from l3ctl.kernel.tables import Kernel
 from l3ctl.liveness import Hosts
 from l3ctl.lock import Lock
@@ -120,6 +121,7 @@ class Agent:
             self._failures,
             self._violations,
             self._tally,
+            Kept(self._router),
             full_pass=lambda: self.full_pass(asked=True),
             come_and_gone=self._come_and_gone,
             stop=self._stop,

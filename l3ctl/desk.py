@@ -1,9 +1,8 @@
 """Where commands come to an agent: each question has its answer, from the rooms that know it."""
 
-import json
 import os
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from l3ctl import __version__
@@ -13,13 +12,14 @@ from l3ctl.control import Later, as_json
 from l3ctl.explained import explained
 from l3ctl.failures import Failures
 from l3ctl.intake import Intake
+from l3ctl.kept import Kept
 from l3ctl.liveness import Hosts
 from l3ctl.metrics import metrics
 from l3ctl.model import Mode
 from l3ctl.names import ANSWERS
 from l3ctl.router import Router
 from l3ctl.silence import Silence
-from l3ctl.status import Apart, Kept, status_as_text
+from l3ctl.status import Apart
 from l3ctl.tally import Tally
 from l3ctl.violations import Violations
 
@@ -36,20 +36,21 @@ class Desk:
     failures: Failures
     violations: Violations
     tally: Tally
+    kept: Kept
     full_pass: Callable[[], object]
     come_and_gone: Callable[[Collection[str]], None]
     stop: Callable[[], None]
     started: float
     """by the wall clock"""
-    kept: Kept = field(default_factory=Kept)
 
     def answer(self, asked: dict[str, Any]) -> Answer | str | Later:
         """What a command is told, or the JSON of it; an object with `error` where it is not understood."""
         match asked.get("command"):
             case "status":
                 me: dict[str, object] = {"pid": os.getpid(), "since": self.started, "version": __version__}
-                told = status_as_text(self.router, self.failures.as_json(), me, self._apart(), self.kept)
-                return f'{told}, "inventory": {json.dumps(as_json(self.intake.report))}}}'
+                inventory = as_json(self.intake.report)
+                assert isinstance(inventory, dict)
+                return self.kept.status(self.failures.as_json(), me, self._apart(), inventory)
             case "explain":
                 return explained(self.router, str(asked.get("what")), self._apart(), self.violations.strangers())
             case "metrics":

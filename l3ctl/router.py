@@ -14,6 +14,7 @@ from l3ctl.diff import diff_all, goes, in_order, lacks_ground, stage
 from l3ctl.distrust import prepare
 from l3ctl.errors import L3ctlError
 from l3ctl.failures import Failed, reason_of
+from l3ctl.kernel.found import Look
 from l3ctl.kernel.tables import Kernel
 from l3ctl.leaving import Leaving
 from l3ctl.model import Announcement, Change, LinkFacts, Port, PortPolicy, PortState, Route, Settings, Verb
@@ -48,6 +49,9 @@ class Router:
         self.ports: dict[str, Port] = {}
         self._removed: set[Route] = set()
         self._settled: object = None
+        """how everything read when nothing was left to do"""
+        self._at_rest: dict[str, tuple[object, ...]] | None = None
+        """how each port read that had nothing left to do; None before the first full pass, which does not wait for what serves the next"""
         self._passes = 0
         self.edition = 0
         """of ports and settings"""
@@ -96,6 +100,17 @@ class Router:
     def told(self) -> tuple[object, ...]:
         """What others said that decides on what is wanted: between two that are equal, none of them said otherwise."""
         return self.edition, dict(self.present.wishes), self.drained, self.held_down, self.away
+
+    def readings(self, links: Mapping[str, LinkFacts], seen: Look) -> dict[str, tuple[object, ...]]:
+        """Of each port all that decides on what differs between what is there and what should be, as it reads."""
+        same = self.settings, self.drained
+        return {
+            name: (*there, port := self.ports[name], links.get(port.interface), links.get(port.guard), *self._words_of(name), *same)
+            for name, there in self.present.readings(links, seen).items()
+        }
+
+    def _words_of(self, name: str) -> tuple[bool, bool]:
+        return name in self.away, name in self.held_down
 
     def highest(self) -> int:
         """Of the ifindexes there are."""
@@ -244,8 +259,8 @@ class Router:
     def put_right(self) -> Iterator[Made]:
         """The same step by step: at least one, and many where there is much to do, as at the beginning.
 
-        Where everything reads as it did when nothing was left to do, nothing is now. Every so often it is worked out all the same, which
-        also looks for what nobody knows of in the filter, and renews `foreign`.
+        Where everything reads as it did when nothing was left to do, nothing is now; else that is worked out for the ports that read
+        otherwise. Every so often it is for all of them, all the same.
         """
         yield from self._put_right()
         if self.filter is not None:
@@ -256,22 +271,31 @@ class Router:
         seen = self.kernel.look()
         guarded = self.filter.digest(self.highest()) if self.filter is not None else b""
         now = dict(self.links), seen.digest(), guarded, *self.told()
-        if now == self._settled and self._passes < _UNLOOKED_AT:
-            self._passes += 1
+        self._passes += 1
+        if now == self._settled and self._passes <= _UNLOOKED_AT:
             yield [], []
             return
+        if self.filter is not None:
+            self.filter.refresh()
+        readings = self.readings(self.links, seen) if self._at_rest is not None else {}
+        if not self._at_rest or self._passes > _UNLOOKED_AT:
+            self._at_rest, self._passes = {}, 0
+        at_rest = {name: reading for name, reading in readings.items() if self._at_rest.get(name) == reading}
         going: list[Change] = []
         coming: list[Change] = []
         unfinished: list[list[str]] = []
-        for have in self.present.each(self.links, seen):
+        for have in self.present.but(at_rest.keys(), self.links, seen):
             changes = self._differences(have, self.links)
+            differing = {change.port for change in changes}
+            at_rest |= {name: readings[name] for name in have if name in readings and name not in differing}
             going += (change for change in changes if goes(change))
             rest = [change for change in changes if not goes(change)]
             if unfinished or len(coming) + len(rest) > AT_ONCE:
                 unfinished.append(sorted({change.port for change in rest}))
             else:
                 coming += rest
-        self._settled, self._passes = None if going or coming or unfinished else now, 0
+        self.present.look_for_rivals(seen)
+        self._settled, self._at_rest = None if going or coming or unfinished else now, at_rest
         self._removed &= {change.item for change in going if isinstance(change.item, Route)}  # the others are gone
         yield self.carry_out(in_order([*going, *coming]))
         # All that goes has gone, so that the rest can come a few ports at a time, without all of it in memory.

@@ -1,16 +1,14 @@
 """What `l3ctl status` says of a router: every port by link, entries, filter and announcement, from a fresh look at each backend."""
 
-import json
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from l3ctl.asking import Answer
 from l3ctl.desired import is_within
 from l3ctl.diff import diff
-from l3ctl.kernel.found import Look
 from l3ctl.model import LinkFacts, PortState, Prefix
 from l3ctl.router import Router
+from l3ctl.troubles import troubles
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,84 +21,48 @@ class Apart:
     """prefixes that are announced elsewhere too, in words"""
 
 
-_RARELY = 50
-"""times the time it takes: so long it stands at most"""
-
-
-class Kept:
-    """The ports as they were last told, as text: it is told again for as long as everything reads as it did then.
-
-    To understand 10,000 ports anew takes seconds, in which an agent hears of no link; to see that nothing is otherwise, a tenth of one.
-    What others have in the way is not in what is compared: for its sake everything is understood anew where that costs little.
-    """
-
-    def __init__(self) -> None:
-        self.standing: object = None
-        self.until = 0.0
-        """by the monotonic clock"""
-        self.rows: dict[str, str] = {}
-
-
-def status(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: Apart | None = None) -> Answer:
-    """All of it, as plain JSON. `agent` and `apart` are None when a command looks for itself."""
-    apart = apart or Apart()
-    links = router.kernel.links()
-    announced, unheard = _announced(router), {change.port for change in router.unheard()}
+def ports(router: Router) -> list[dict[str, object]]:
+    """Every port, as a command finds it that looks for itself."""
+    links, seen = router.kernel.links(), router.kernel.look()
+    found = rows(router, links, router.present.each(links, seen), heard(router))
     counters = router.filter.counters() if router.filter is not None else {}
-    rows = dict(_rows(router, links, router.kernel.look(), announced, unheard))
-    ports = [rows[name] | _lately(name, counters, apart) for name in sorted(rows)]
-    return _beside(router, failures, agent, apart) | {"ports": ports}
+    return [row | lately(name, counters, {}) for name, row in sorted(found)]
 
 
-def status_as_text(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object], apart: Apart, kept: Kept) -> str:
-    """The same of an agent, which has followed the links, as the JSON of it."""
-    links = dict(router.links) or router.kernel.links()
-    seen = router.kernel.look()
-    announced, unheard = _announced(router), {change.port for change in router.unheard()}
-    standing = links, seen.digest(), announced, unheard, *router.told()
-    began = time.monotonic()
-    if began >= kept.until or kept.standing != (*standing, _guarded(router)):
-        kept.rows = {name: json.dumps(row)[:-1] for name, row in _rows(router, links, seen, announced, unheard, whole=False)}
-        kept.standing = *standing, _guarded(router)
-        kept.until = time.monotonic() + _RARELY * (time.monotonic() - began)
-    counters = router.filter.counters() if router.filter is not None else {}
-    usual = _text_of(_lately("", {}, Apart()))
-    special = {name for name, counts in counters.items() if counts} | apart.held_down.keys()
-    lately = {name: _text_of(_lately(name, counters, apart)) for name in special}
-    ports = ", ".join(kept.rows[name] + lately.get(name, usual) for name in sorted(kept.rows))
-    return f'{json.dumps(_beside(router, failures, agent, apart))[:-1]}, "ports": [{ports}]'
+def status(router: Router, inventory: Answer) -> Answer:
+    """All of it, as a command finds it that looks for itself."""
+    told = ports(router)
+    around = beside(router, [], None, Apart()) | {"inventory": inventory}
+    return {**around, "troubles": troubles(around, {}, []), "ports": told}
 
 
-def _text_of(more: dict[str, object]) -> str:
-    """To go on with where the text of an object was cut off before its end."""
-    return f", {json.dumps(more)[1:]}"
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What ExaBGP has of what is wished."""
+
+    announced: frozenset[Prefix] | None
+    """None where nobody knows"""
+    behind: frozenset[str]
+    """ports of which it has not got everything"""
 
 
-def _announced(router: Router) -> set[Prefix] | None:
+def heard(router: Router) -> Heard:
+    """The same, as it is now."""
     held = router.speaker.held() if router.speaker is not None else None
-    return None if held is None else {one.prefix for one in held}
+    announced = None if held is None else frozenset(one.prefix for one in held)
+    return Heard(announced, frozenset(change.port for change in router.unheard()))
 
 
-def _guarded(router: Router) -> object:
-    """What is known of the filter's records, and where its program is now."""
-    return None if router.filter is None else (router.filter.edition(), router.filter.attached())
-
-
-def _rows(
-    router: Router,
-    links: Mapping[str, LinkFacts],
-    seen: Look,
-    announced: set[Prefix] | None,
-    unheard: set[str],
-    *,
-    whole: bool = True,
+def rows(
+    router: Router, links: Mapping[str, LinkFacts], looks: Iterable[Mapping[str, PortState]], told: Heard
 ) -> Iterator[tuple[str, dict[str, object]]]:
-    """Each port, but for what `_lately` says of it."""
-    for have in router.present.each(links, seen, whole=whole):
+    """Each port that is looked at, but for what `lately` says of it."""
+    for have in looks:
         for name in have.keys() & router.ports.keys():
             port, state = router.ports[name], have[name]
             want = router.wanted(name, links)
             prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
+            announced = told.announced
             yield (
                 name,
                 {
@@ -117,18 +79,17 @@ def _rows(
                     "prefixes": [str(prefix) for prefix in prefixes],
                     "announced": None if announced is None else sorted(str(prefix) for prefix in prefixes if prefix in announced),
                     "unannounced": unannounced(router, name, prefixes),
-                    "in_sync": name not in unheard and not diff(name, state, want if router.speaker else _silent(want)),
+                    "in_sync": name not in told.behind and not diff(name, state, want if router.speaker else _silent(want)),
                 },
             )
 
 
-def _lately(name: str, counters: Mapping[str, dict[str, int]], apart: Apart) -> dict[str, object]:
-    """What of a port may be otherwise a moment later."""
-    held_down = round(apart.held_down[name], 1) if name in apart.held_down else None
-    return {"held_down": held_down, "counters": counters.get(name, {})}
+def lately(name: str, counters: Mapping[str, dict[str, int]], held_down: Mapping[str, float]) -> dict[str, object]:
+    """What of a port is otherwise a moment later."""
+    return {"held_down": round(held_down[name], 1) if name in held_down else None, "counters": counters.get(name, {})}
 
 
-def _beside(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: Apart) -> Answer:
+def beside(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: Apart) -> Answer:
     """What is no port's."""
     return {
         "agent": agent,
@@ -136,7 +97,7 @@ def _beside(router: Router, failures: Sequence[dict[str, object]], agent: dict[s
         "failed": list(failures),
         "duplicates": list(apart.duplicates),
         "unheard": router.speaker.unheard() if router.speaker is not None else [],
-        "foreign": list(router.present.foreign),
+        "foreign": router.present.foreign,
     }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from l3ctl.asking import Answer
-from l3ctl.cli.options import counted, print_json, with_config, with_json, with_take_over
+from l3ctl.cli.options import print_json, with_config, with_json, with_take_over
 from l3ctl.cli.patience import patience
 from l3ctl.cli.reach import agent_reads, lone_router, print_changes
 from l3ctl.cli.report import print_lines
@@ -13,6 +13,7 @@ from l3ctl.control import as_json
 from l3ctl.errors import AgentUnreachable
 from l3ctl.lock import Lock
 from l3ctl.site import load_configuration
+from l3ctl.wording import counted
 
 
 @click.command("apply")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.patience import patience
 from l3ctl.site import load_site
+from l3ctl.wording import counted
 
 
 @click.command("check")

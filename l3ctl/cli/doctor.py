@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.reach import agent_answer
 from l3ctl.doctor import BAD, DOUBTFUL, GOOD, Doctor
 from l3ctl.site import load_configuration, load_site
+from l3ctl.wording import counted
 
 _COLOURS = {GOOD: "green", DOUBTFUL: "yellow", BAD: "red"}
 

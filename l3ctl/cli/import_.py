@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import counted
 from l3ctl.configuration import FileSource, Inventory
 from l3ctl.errors import BadInput, L3ctlError, Problem
 from l3ctl.inventory import reserved_by
@@ -16,6 +15,7 @@ from l3ctl.inventory.hosts import Choice, Imported, import_hosts
 from l3ctl.inventory.sources import open_source
 from l3ctl.inventory.written import as_json, as_yaml
 from l3ctl.site import load_configuration
+from l3ctl.wording import counted
 
 _HEAD = "Written by `l3ctl import`: change the host database and the table of ports, and import them again."
 _FILE = click.Path(path_type=Path)

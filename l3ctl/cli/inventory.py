@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.reach import agent_reads
 from l3ctl.cli.report import print_lines
 from l3ctl.control import as_json
 from l3ctl.errors import BadInput, Problem
 from l3ctl.site import load_configuration
+from l3ctl.wording import counted
 
 
 @click.group("inventory")

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ from l3ctl.names import CONFIG_PATH
 F = TypeVar("F", bound=Callable[..., Any])
 _NETNS = Path("/run/netns")
 _NETNS_ETC = Path("/etc/netns")
+_BORDER = '}, {"name": '
+"""between two rows; nowhere inside of a text, where quotes have backslashes before them"""
 
 
 def default_config() -> Path:
@@ -57,19 +59,20 @@ def with_take_over(function: F) -> F:
     return click.option("--take-over", is_flag=True, help=text)(function)
 
 
-def counted(number: int, noun: str, ending: str = "s") -> str:
-    """`1 port`, `2 ports`."""
-    return f"{number} {noun}{'' if number == 1 else ending}"
+def print_rows(around: Mapping[str, object], key: str, rows: str | None = None) -> None:
+    """One JSON object that ends with what may be ten thousand objects, each in a line: quick to write, and to look through with grep.
 
-
-def print_json_rows(value: dict[str, Any]) -> None:
-    """The same of what may have ten thousand objects: each in a line, which is quick to write, and to look through with grep."""
-    parts = []
-    for key, one in value.items():
-        rows = isinstance(one, list) and one and all(isinstance(row, dict) for row in one)
-        text = "[\n  " + ",\n  ".join(json.dumps(row) for row in one) + "\n ]" if rows else json.dumps(one)
-        parts.append(f" {json.dumps(key)}: {text}")
-    click.echo("{\n" + ",\n".join(parts) + "\n}")
+    `rows` is what an agent told of them, where one did; else they are in `around` as the rest.
+    """
+    members = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in around.items() if name != key]
+    if rows is None:
+        listed = around[key]
+        assert isinstance(listed, list)
+        lines = ",\n  ".join(map(json.dumps, listed))
+    else:
+        lines = rows.replace(_BORDER, _BORDER.replace(" ", "\n  ", 1))
+    members.append(f"{json.dumps(key)}: " + (f"[\n  {lines}\n ]" if lines else "[]"))
+    click.echo("{\n " + ",\n ".join(members) + "\n}")
 
 
 def print_json(value: object) -> None:

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import counted, print_json, with_config, with_json
+from l3ctl.cli.options import print_json, with_config, with_json
 from l3ctl.cli.patience import patience
 from l3ctl.cli.reach import agent_reads, lone_router, print_changes
 from l3ctl.cli.report import print_lines
 from l3ctl.planned import planned
 from l3ctl.site import load_configuration
+from l3ctl.wording import counted
 
 
 @click.command("plan")

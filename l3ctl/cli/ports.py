@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from l3ctl.cli.options import counted, print_json_rows, with_config, with_json
+from l3ctl.cli.options import print_rows, with_config, with_json
 from l3ctl.cli.reach import agent_answer, lone_router
 from l3ctl.glance import glance
+from l3ctl.wording import counted
 
 _COLOURS = {"up": "green", "silent": "yellow"}
 
@@ -24,19 +25,20 @@ def command(names: tuple[str, ...], not_up: bool, config_path: Path, as_json_tex
     the way: `missing` (its netdev), `down` (its link), `away` (its host), `held down` (it flaps), `behind` (something is still to be done).
     """
     config = glance(config_path)
-    told = agent_answer(config, "status")
-    if told is None:
+    if (told := agent_answer(config, "status")) is not None:
+        found = told["ports"]
+    else:
         from l3ctl.site import load_site
-        from l3ctl.status import status
+        from l3ctl.status import ports
 
-        told = status(lone_router(load_site(config_path), load=False), [], None)
+        found = ports(lone_router(load_site(config_path), load=False))
         click.echo("note: no agent runs, so nobody knows what is announced", err=True)
-    rows = [row(port) for port in told["ports"] if not names or port["name"] in names]
-    if unknown := sorted({*names} - {port["name"] for port in told["ports"]}):
+    rows = [row(port) for port in found if not names or port["name"] in names]
+    if unknown := sorted({*names} - {port["name"] for port in found}):
         click.echo(f"l3ctl: no port of this router is called {', '.join(unknown)}; `l3ctl ports` lists them", err=True)
     shown = [one for one in rows if not (not_up and one["state"] in _COLOURS)]
     if as_json_text:
-        print_json_rows({"router": config.router, "ports": shown})
+        print_rows({"router": config.router, "ports": shown}, "ports")
     else:
         _show(shown)
         states: dict[str, int] = {}

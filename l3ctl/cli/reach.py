@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from l3ctl.asking import Answer, ask
-from l3ctl.cli.options import counted
+from l3ctl.asking import Answer, ask, ask_for_rows
 from l3ctl.errors import AgentUnreachable
 from l3ctl.names import ORPHAN
+from l3ctl.wording import counted
 
 if TYPE_CHECKING:
     from l3ctl.configuration import Configuration
@@ -25,6 +25,14 @@ def agent_answer(config: "Configuration | Glance", command: str, **more: object)
     """What the agent says, or None when none runs. Raises `AgentRefused` where it says no."""
     try:
         return ask(config.agent_socket, {"command": command, **more})
+    except AgentUnreachable:
+        return None
+
+
+def agent_rows(config: "Configuration | Glance", command: str, key: str) -> tuple[Answer, str] | None:
+    """The same of an answer that ends with many objects under ``key``: these as JSON, not read."""
+    try:
+        return ask_for_rows(config.agent_socket, {"command": command}, key)
     except AgentUnreachable:
         return None
 

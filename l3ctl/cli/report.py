@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from l3ctl.cli.options import counted
+from l3ctl.wording import counted
 
 
 def lines(report: dict[str, Any]) -> list[str]:
@@ -35,18 +35,6 @@ def summary(report: dict[str, Any]) -> str:
     read = f"read {_ago(report['read'])}" if report["read"] else "not read yet: the last good copy serves"
     changed = f", changed {_ago(report['changed'])}" if report["changed"] else ""
     return f"{report['source']}, {counted(report['records'], 'record')}, {read}{changed}"
-
-
-def troubles(report: dict[str, Any]) -> list[str]:
-    """For the last line of a status."""
-    told = []
-    if report["trouble"]:
-        told.append("the inventory cannot be used as it is, see above; what stood stands")
-    if report["quarantined"]:
-        told.append(f"{counted(len(report['quarantined']), 'fault')} in the inventory, listed above")
-    if report["copy"]:
-        told.append("there is no last good copy of the inventory")
-    return told
 
 
 def _ago(then: float) -> str:

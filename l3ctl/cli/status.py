@@ -1,16 +1,18 @@
 """`l3ctl status`."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from l3ctl.cli.options import counted, print_json_rows, with_config, with_json
-from l3ctl.cli.reach import agent_answer, lone_router
+from l3ctl.asking import Answer
+from l3ctl.cli.options import print_rows, with_config, with_json
+from l3ctl.cli.reach import agent_rows, lone_router
 from l3ctl.cli.report import lines, summary
-from l3ctl.cli.report import troubles as inventory_troubles
 from l3ctl.glance import glance
 from l3ctl.names import ANSWERS, ORPHAN
+from l3ctl.wording import counted
 
 _LINKS = {"up": "[green]up", "down": "[red]down", "missing": "[red]missing"}
 
@@ -24,56 +26,30 @@ def command(config_path: Path, as_json_text: bool) -> int:
     Without an agent the router is looked at all the same. The last line says what is not as it should be; then the exit code is 1.
     """
     config = glance(config_path)
-    told = agent_answer(config, "status")  # before the inventory is read: what works is to be seen also while that is broken
-    if told is None:
-        from l3ctl.control import as_json
-        from l3ctl.followed import read_once
-        from l3ctl.status import status
-
-        followed, site = read_once(config_path)
-        told = status(lone_router(site, load=False), [], None) | {"inventory": as_json(followed.outlook())}
-        followed.left()
-    troubles = _troubles(told)
+    # before the inventory is read: what works is to be seen also while that is broken
+    told, rows = agent_rows(config, "status", "ports") or (_looked(config_path), None)
     if as_json_text:
-        print_json_rows({"router": config.router, **told, "troubles": troubles})
+        print_rows({"router": config.router, **told}, "ports", rows)
     else:
-        _show(config.router, told)
-        waiting = sum(port["link"] == "missing" for port in told["ports"])
+        ports = told["ports"] if rows is None else json.loads(f"[{rows}]")
+        _show(config.router, told, ports)
+        waiting = sum(port["link"] == "missing" for port in ports)
         waits = f"; {counted(waiting, 'port')} waiting for a netdev" if waiting else ""
-        click.echo(("; ".join(troubles) or "in sync") + waits)
-    return 1 if troubles else 0
+        click.echo(("; ".join(told["troubles"]) or "in sync") + waits)
+    return 1 if told["troubles"] else 0
 
 
-def _troubles(told: dict[str, Any]) -> list[str]:
-    """What keeps this router from being what the files say; nothing: in sync."""
-    troubles = []
-    if not told["agent"]:
-        troubles.append("no agent runs; what is installed stays, and nobody watches it")
-    bgp = told["bgp"]
-    if bgp and not bgp["relay"]:
-        troubles.append("no relay is connected: is ExaBGP running?")
-    elif bgp and bgp["configuration"] == "stale":
-        troubles.append("ExaBGP runs with another configuration: write a new one with `l3ctl exabgp-config --output FILE`, and restart it")
-    elif bgp and (silent := [address for address, state in bgp["peers"].items() if state != "up"]):
-        troubles.append(f"no BGP session with {', '.join(silent)}: what is announced is not heard there")
-    if bgp and bgp["drained"]:
-        troubles.append("drained: nothing is announced until `l3ctl undrain`")
-    if flapping := [f"{port['name']} ({port['held_down']:.0f} s left)" for port in told["ports"] if port["held_down"] is not None]:
-        troubles.append(f"not announced, as the link flaps: {_shortened(flapping)}")
-    troubles += inventory_troubles(told["inventory"])
-    if told["failed"]:
-        troubles.append(f"{counted(len(told['failed']), 'failure')}, listed above")
-    if told["duplicates"]:
-        troubles.append(f"{counted(len(told['duplicates']), 'prefix', 'es')} announced elsewhere too, listed above")
-    troubles += (f"{peer} says more than is kept: duplicates in the rest go unseen" for peer in told["unheard"])
-    behind = [port["name"] for port in told["ports"] if not port["in_sync"]]
-    if behind and told["agent"]:
-        troubles.append(f"not in sync: {_shortened(behind)}; `l3ctl plan` says how")
-    return troubles
+def _looked(config_path: Path) -> Answer:
+    from l3ctl.control import as_json
+    from l3ctl.followed import read_once
+    from l3ctl.status import status
 
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:10]) + (" and more" if names[10:] else "")
+    followed, site = read_once(config_path)
+    inventory = as_json(followed.outlook())
+    assert isinstance(inventory, dict)
+    told = status(lone_router(site, load=False), inventory)
+    followed.left()
+    return told
 
 
 def _refused(port: dict[str, Any]) -> str:
@@ -86,20 +62,20 @@ def _refused(port: dict[str, Any]) -> str:
     return f"{total} {most}" if total == counts[most] else f"{total}, {counts[most]} {most}"
 
 
-def _show(router: str, told: dict[str, Any]) -> None:
+def _show(router: str, told: Answer, ports: list[dict[str, Any]]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console()
-    audited = all(port["filter"] == "audit" for port in told["ports"] if port["filter"])
-    refused = "would drop" if audited and told["ports"] else "dropped"
+    audited = all(port["filter"] == "audit" for port in ports if port["filter"])
+    refused = "would drop" if audited and ports else "dropped"
     table = Table(title=f"router {router}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     for column in ("port", "link", "neighbours", "routes", "filter", "announced"):
         table.add_column(column, no_wrap=column in ("port", "announced"))
     table.add_column(refused)
-    for port in told["ports"]:
+    for port in ports:
         announced = port["announced"]
         table.add_row(
             port["name"],

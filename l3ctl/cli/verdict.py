@@ -8,13 +8,14 @@ from pathlib import Path
 
 import click
 
-from l3ctl.cli.options import counted, with_config, with_json
+from l3ctl.cli.options import with_config, with_json
 from l3ctl.cli.patience import patience
 from l3ctl.desired import port_policy
 from l3ctl.errors import BadInput, MissingRequirement, Problem
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import Mode, PortPolicy
 from l3ctl.site import load_site
+from l3ctl.wording import counted
 from l3ctl.xdp.capture import Captured, read_capture
 from l3ctl.xdp.verdict import Judge
 

@@ -4,9 +4,10 @@ Owns the pins under its directory. A policy counts as present only while its net
 """
 
 import errno
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from l3ctl.errors import FilterFailed, StandsInTheWay
 from l3ctl.model import UPPER_KINDS, Change, LinkFacts, PortPolicy, Verb, XdpMode
@@ -16,7 +17,9 @@ from l3ctl.xdp.links import Links, pinned, release
 from l3ctl.xdp.offload import show_vlan_tags
 from l3ctl.xdp.program import Loaded, is_pinned, mount_bpffs, open_or_load, open_pinned, pin_again, pin_program, translate
 from l3ctl.xdp.samples import Sample, Samples
-from l3ctl.xdp.tables import Tables
+from l3ctl.xdp.tables import Reading, Tables
+
+T = TypeVar("T")
 
 _NO_NATIVE = (errno.EOPNOTSUPP, errno.EINVAL, errno.ERANGE)
 """what drivers answer that have no native XDP, or not with these queues or this MTU"""
@@ -133,10 +136,6 @@ class Filter:
             if not all(self._tables.stands(port) for port in ports):
                 self._tables.read(whole=False)
 
-    def edition(self) -> int:
-        """Of what is known of the records: the same number, the same records."""
-        return self._tables.edition
-
     def ports(self) -> frozenset[str]:
         """Every port that has records."""
         return self._tables.ports()
@@ -151,12 +150,19 @@ class Filter:
 
     def remembered(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, PortPolicy]:
         """The same of a few ports, from the last `read` and what was applied since; attachment and pointers are looked up."""
+        found = self._of(ports, links, self._tables.policy)
+        return {port: policy for port, policy in found.items() if policy is not None}
+
+    def readings(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, Reading | None]:
+        """The same, not yet understood: which is enough to see that nothing has changed."""
+        return self._of(ports, links, self._tables.reading)
+
+    def _of(self, ports: Iterable[str], links: Mapping[str, LinkFacts], tell: Callable[[str, Mapping[int, str]], T]) -> dict[str, T]:
         with _naming("cannot read the filter's maps"):
             asked = {port: self._tables.ifindex(port) for port in ports}
             attached = {ifindex for ifindex in set(asked.values()) if ifindex and self._links.is_on(ifindex)}
             netdevs = {facts.ifindex: facts.name for facts in links.values() if facts.ifindex in attached}
-            found = {port: self._tables.policy(port, netdevs) for port in asked}
-        return {port: policy for port, policy in found.items() if policy is not None}
+            return {port: tell(port, netdevs) for port in asked}
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Frames counted so far, by port and reason."""

@@ -14,6 +14,8 @@ from l3ctl.xdp.pointers import Netdev, Place, Pointers
 from l3ctl.xdp.records import KEYS, Records, decode, encode, netdev_flags, pack, port_of, unpack
 from l3ctl.xdp.together import Together, made_by_ports, strictness
 
+Reading = tuple[bytes, int, str, int]
+"""a port's records, packed; its index; the netdev on which they hold, empty for none; and that netdev's own flags"""
 SAMPLES_AT_ONCE = 4
 """samples of one port and reason, until the agent has read them"""
 
@@ -63,8 +65,6 @@ class Tables:
         self._records: dict[int, bytes] = {}
         """packed"""
         self._together = Together()
-        self.edition = 0
-        """of what is remembered"""
         self._lowest_free = 1  # 0 counts what belongs to no port
 
     def read(self, *, whole: bool = True) -> None:
@@ -80,11 +80,10 @@ class Tables:
         ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
         # Records without a name are of a port whose putting in did not come to its end: kept in mind, for who gets the index next.
         no_port, no_name = bytes(abi().structs["port"].size), bytes(abi().structs["port_name"].size)
-        before, self._records = self._records, {}
+        self._records = {}
         for index in {*ports, *names, *(index for found in rows.values() for index in found)}:
             own = {table: bytes(found.pop(index, b"")) for table, found in rows.items()}
             self._records[index] = pack(ports.pop(index, no_port), names.get(index, no_name), own)
-        self.edition += before != self._records
         self._indexes = {}
         for index, name in names.items():
             if index:
@@ -162,6 +161,11 @@ class Tables:
         Where records are there and do not hold, since no program asks, nothing points at them or they do not add up, `guard` is empty: such
         a policy equals no wanted one, and is put right or removed like any other.
         """
+        reading = self.reading(port, netdevs)
+        return None if reading is None else _decoded(*reading) or _broken(port)
+
+    def reading(self, port: str, netdevs: Mapping[int, str]) -> Reading | None:
+        """All that the same is made of: while it reads alike, so does the policy. It costs a tenth."""
         index = self._indexes.get(port)
         if index is None:
             return None
@@ -170,7 +174,7 @@ class Tables:
         netdev = self._pointers.netdev(ifindex)
         holds = ifindex in netdevs and self._pointers.hold(index, (ifindex, vlan_id))
         holds = holds and netdev.flags & made_by_ports() == self._made_by_ports(ifindex, netdev)
-        return _decoded(packed, index, netdevs[ifindex] if holds else "", netdev.flags & ~made_by_ports()) or _broken(port)
+        return packed, index, netdevs[ifindex] if holds else "", netdev.flags & ~made_by_ports()
 
     def _made_by_ports(self, ifindex: int, netdev: Netdev) -> int:
         """What its ports, taken together, make of a netdev."""
@@ -188,7 +192,6 @@ class Tables:
 
         Entries come before what points at them, and go after it. Where there is no room for all, none is left behind.
         """
-        self.edition += 1
         index = self._indexes.get(policy.port)
         bare: set[int] = set()
         if index is None:
@@ -227,7 +230,6 @@ class Tables:
 
     def remove(self, port: str) -> set[int]:
         """Forget a port; the ifindexes that guarded it and now guard none."""
-        self.edition += 1
         index = self._indexes.pop(port, None)
         if index is None:
             return set()

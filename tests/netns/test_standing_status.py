@@ -46,6 +46,10 @@ def ports(lab: Lab) -> dict[str, dict[str, Any]]:
     return {port["name"]: port for port in told}
 
 
+def foreign(lab: Lab) -> list[str]:
+    return list(ask(lab.run_dir / "agent.sock", {"command": "status"})["foreign"])
+
+
 def test_a_link_that_is_taken_down(lab: Lab, standing: dict[str, dict[str, Any]]) -> None:
     assert standing["web1"]["link"] == "up"
     lab.router.ip(f"link set {WEB1.port} down")
@@ -77,6 +81,18 @@ def test_frames_that_were_refused(lab: Lab, standing: dict[str, dict[str, Any]])
     send(lab, DB1, [ethernet(arp(2, parse_lladdr(DB1.lladdr), str(WEB1.ipv4)), 0x0806, parse_lladdr(DB1.lladdr))] * 3)
     lab.wait("the frames", lambda: ports(lab)["db1"]["counters"].get("arp-reply", 0) == before + 3, WHOLE)
     assert ports(lab)["web1"]["counters"].get("arp-reply", 0) == standing["web1"]["counters"].get("arp-reply", 0)
+
+
+def test_a_permanent_neighbour_of_somebody_elses(lab: Lab, standing: dict[str, dict[str, Any]]) -> None:
+    before = foreign(lab)
+    lab.router.ip(f"neigh add 203.0.113.99 lladdr 52:54:00:00:00:99 nud permanent dev {WEB1.port}")
+    (told,) = set(foreign(lab)) - set(before)
+    assert told.startswith("permanent neighbour 203.0.113.99 ")
+    lab.router.ip(f"link set {DB1.port} down")
+    assert (ports(lab)["db1"]["link"], told in foreign(lab)) == ("down", True), "another port that is looked at anew hides nothing"
+    lab.router.ip(f"link set {DB1.port} up")
+    lab.router.ip(f"neigh del 203.0.113.99 dev {WEB1.port}")
+    assert foreign(lab) == before
 
 
 def test_a_filter_that_is_taken_off_by_hand(lab: Lab, standing: dict[str, dict[str, Any]]) -> None:

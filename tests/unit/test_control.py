@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from l3ctl.asking import ask
+from l3ctl.asking import ask, ask_for_rows
+from l3ctl.cli.options import print_rows
 from l3ctl.control import ControlServer, as_json
 from l3ctl.errors import AgentRefused, AgentUnreachable, BadInput, MissingRequirement, NetlinkFailed, Problem
 from l3ctl.model import Announcement, Change, Host, Mode, Neighbour, Verb
@@ -309,3 +310,33 @@ def test_everything_of_the_model_becomes_plain_json() -> None:
             "path": "/run",
         }
     )
+
+
+ROWS = [{"name": name, "link": "up"} for name in ("a", 'b"}, {"name": "c', "d\\", "\u2028e")]
+
+
+@pytest.mark.parametrize("rows", [[], ROWS[:1], ROWS])
+def test_many_objects_are_handed_on_as_they_came_and_printed_one_a_line(
+    serve: Callable[..., Agent], capsys: pytest.CaptureFixture[str], rows: list[dict[str, str]]
+) -> None:
+    around = {"failed": [{"name": "x"}, {"name": 'y", "rows": [{"name": "z'}], "bgp": None}
+    path = serve(lambda _: {**around, "rows": rows}).path
+    told, text = ask_for_rows(path, {"command": "status"}, "rows")
+    assert told == around
+    assert json.loads(f"[{text}]") == rows
+    for handed in (text, None):
+        print_rows({**told, "rows": rows}, "rows", handed)
+        printed = capsys.readouterr().out
+        assert json.loads(printed) == {**around, "rows": rows}
+        assert len(printed.splitlines()) >= len(rows) + 4
+        assert sum(line.startswith("  {") for line in printed.split("\n")) == len(rows)
+
+
+def test_an_answer_without_the_objects_is_an_error_or_of_another_version(serve: Callable[..., Agent]) -> None:
+    answers: list[dict[str, Any]] = [{"error": "not today"}, {"rows": [{"name": "a"}], "bgp": None}, {"bgp": None, "rows": [{}], "more": 1}]
+    path = serve(lambda _: answers.pop(0)).path
+    with pytest.raises(AgentRefused, match="not today"):
+        ask_for_rows(path, {}, "rows")
+    for _ in range(2):
+        with pytest.raises(AgentRefused, match="not this version's agent"):
+            ask_for_rows(path, {}, "rows")

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "l3ctl"
 ARCHITECTURE = Path(__file__).parents[2] / "docs/ARCHITECTURE.md"
 STANDARD = sys.stdlib_module_names
 
-GROUND = {"configuration", "model", "names", "peering", "lladdr", "errors", "log", "journal"}
+GROUND = {"configuration", "model", "names", "peering", "lladdr", "errors", "log", "journal", "wording"}
 """what every room may stand on; the picture leaves it out"""
 BACKENDS = {"kernel", "xdp", "bgp"}
 LAYERS = (
@@ -20,7 +20,7 @@ LAYERS = (
     {"lab"},
     {"agent", "release", "exporter", "doctor"},
     {"desk"},
-    {"intake", "liveness", "explained", "metrics"},
+    {"intake", "liveness", "explained", "metrics", "kept"},
     {"tally", "status", "silence", "words", "probing", "urgent", "untold", "next_hops", "planned"},
     {"router", "violations"},
     {"netdevs", "distrust", "leaving"},
@@ -31,11 +31,11 @@ LAYERS = (
     {"control", "site", "lock", "failures", "signals", "service_manager"},
     BACKENDS,
     {"config", "inventory", "desired", "diff", "evidence", "damping", "rates"},
-    {"reading", "report"},
+    {"reading", "report", "troubles"},
     {"asking", "door"},
     {"log", "configuration"},
     {"peering", "journal"},
-    {"model", "lladdr", "names", "errors"},
+    {"model", "lladdr", "names", "errors", "wording"},
 )
 """top to bottom; imports go down only"""
 
