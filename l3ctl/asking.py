@@ -24,7 +24,7 @@ def ask(path: Path, question: dict[str, object], timeout: float = _TIMEOUT) -> A
     return _understood(path, _answer(path, question, timeout))
 
 
-def ask_for_rows(path: Path, question: dict[str, object], key: str) -> tuple[Answer, str]:
+def ask_for_rows(path: Path, question: dict[str, object], key: str) -> tuple[Answer, bytes]:
     """The same where an answer ends with a list of many objects under `key`: that as JSON, not read, since that takes longer than all else.
 
     Raises:
@@ -36,7 +36,7 @@ def ask_for_rows(path: Path, question: dict[str, object], key: str) -> tuple[Ans
     told = _understood(path, around + b"}" if begins else answer)
     if not rows.endswith(b"]}"):
         raise AgentRefused(f"what answers at {path} is not this version's agent", "restart it")
-    return told, rows[:-2].decode()
+    return told, rows[:-2]
 
 
 def _answer(path: Path, question: dict[str, object], timeout: float) -> bytes:

@@ -18,11 +18,11 @@ def glance(path: Path) -> Glance:
 
     The rest is not examined: that takes longer than the agent's answer, which stands also while a word elsewhere in the file is wrong.
     """
-    from l3ctl.reading.document import read_document  # here: who only wants to be told what a command does has no file read
+    from l3ctl.reading.outermost import outermost_texts  # here: who only wants to be told what a command does has no file read
 
-    said = read_document(path).value
-    router, run_dir = (said.get("router"), said.get("run_dir", str(RUN_DIR))) if isinstance(said, dict) else (None, None)
-    if isinstance(router, str) and isinstance(run_dir, str) and run_dir.startswith("/"):
+    said = outermost_texts(path)
+    router, run_dir = said.get("router", ""), said.get("run_dir", str(RUN_DIR))
+    if router and run_dir.startswith("/"):
         return Glance(router, Path(run_dir) / AGENT_SOCKET)
     from l3ctl.site import load_configuration
 

@@ -8,7 +8,7 @@ from l3ctl.asking import Answer
 from l3ctl.kernel.found import Look
 from l3ctl.model import LinkFacts
 from l3ctl.router import Router
-from l3ctl.status import Apart, Heard, beside, heard, lately, rows
+from l3ctl.status import Apart, announced, beside, heard, lately, rows
 from l3ctl.troubles import troubles
 
 _RARELY = 50
@@ -26,56 +26,69 @@ class Kept:
         self._router = router
         self._standing: object = None
         self._readings: dict[str, tuple[object, ...]] = {}
-        self._rows: dict[str, str] = {}
-        """each without its end, so that what is otherwise each time can be added"""
-        self._behind: set[str] = set()
+        self._rows: dict[str, tuple[str, bool]] = {}
+        """as `rows` tells them, each as JSON without its end: there goes what is otherwise more often"""
+        self._held: object = None
+        self._heard: dict[str, tuple[object, ...]] = {}
+        self._announced: dict[str, str] = {}
+        """the same of `announced`"""
+        self._behind: list[str] = []
         self._next = 0.0
         """when to look again for what is not in what is compared, by the monotonic clock"""
 
     def status(self, failures: Sequence[dict[str, object]], agent: dict[str, object], apart: Apart, inventory: Answer) -> str:
         """All that `l3ctl status` tells, as the JSON of it: the ports last."""
         router = self._router
-        links = dict(router.links) or router.kernel.links()
-        self._renew(links, router.kernel.look(), heard(router))
+        if self._look_at_ports(dict(router.links) or router.kernel.links(), router.kernel.look()) or self._held is not _held(router):
+            self._look_at_announcements()
         counters = router.filter.counters() if router.filter is not None else {}
         usual = _text_of(lately("", {}, {}))
         special = {name for name, counts in counters.items() if counts} | apart.held_down.keys()
         now = {name: _text_of(lately(name, counters, apart.held_down)) for name in special}
-        ports = ", ".join(self._rows[name] + now.get(name, usual) for name in sorted(self._rows))
+        ports = ", ".join(f"{{{self._rows[name][0]}, {self._announced[name]}, {now.get(name, usual)}}}" for name in sorted(self._rows))
         around = beside(router, failures, agent, apart) | {"inventory": inventory}
-        around["troubles"] = troubles(around, apart.held_down, sorted(self._behind))
+        around["troubles"] = troubles(around, apart.held_down, self._behind)
         return f'{json.dumps(around)[:-1]}, "ports": [{ports}]}}'
 
-    def _renew(self, links: Mapping[str, LinkFacts], seen: Look, told: Heard) -> None:
-        router = self._router
-        standing = links, seen.digest(), told, *router.told(), router.filter and router.filter.attached()
-        began = time.monotonic()
-        if standing == self._standing and began < self._next:
-            return
+    def _look_at_ports(self, links: Mapping[str, LinkFacts], seen: Look) -> bool:
+        """Whether anything is otherwise."""
+        router, began = self._router, time.monotonic()
+        standing = links, seen.digest(), *router.told(), router.filter and router.filter.attached()
         if began >= self._next:
             if router.filter is not None:
                 router.filter.refresh(whole=False)
             router.present.look_for_rivals(seen)
             self._next = time.monotonic() + _RARELY * (time.monotonic() - began)
-        readings = {
-            name: (*reading, name in told.behind, *_announced(router, name, told)) for name, reading in router.readings(links, seen).items()
-        }
+        elif standing == self._standing:
+            return False
+        readings = router.readings(links, seen)
         same = {name for name, reading in readings.items() if name in self._rows and self._readings.get(name) == reading}
         self._rows = {name: self._rows[name] for name in same}
-        self._behind &= same
-        for name, row in rows(router, links, router.present.but(same, links, seen), told):
-            self._rows[name] = json.dumps(row)[:-1]
-            if not row["in_sync"]:
-                self._behind.add(name)
+        for name, row, even in rows(router, links, router.present.but(same, links, seen)):
+            self._rows[name] = _text_of(row), even
         self._standing, self._readings = standing, readings
+        return True
+
+    def _look_at_announcements(self) -> None:
+        router = self._router
+        self._held, told = _held(router), heard(router)
+        for name, (_, even) in self._rows.items():
+            port = router.ports[name]
+            prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
+            known = (None if told.announced is None else prefix in told.announced for prefix in prefixes)
+            heard_of = port, even, name in told.behind, *known
+            if name not in self._announced or self._heard.get(name) != heard_of:
+                self._heard[name] = heard_of
+                self._announced[name] = _text_of(announced(router, name, told, even=even))
+        self._behind = sorted(name for name, (_, even) in self._rows.items() if not even or name in told.behind)
+        for gone in self._announced.keys() - self._rows.keys():
+            del self._announced[gone], self._heard[gone]
 
 
-def _announced(router: Router, name: str, told: Heard) -> tuple[object, ...]:
-    if told.announced is None:
-        return (None,)
-    return tuple(prefix in told.announced for host in router.ports[name].hosts for prefix in host.prefixes())
+def _held(router: Router) -> object:
+    return router.speaker.held() if router.speaker is not None else None
 
 
-def _text_of(more: dict[str, object]) -> str:
-    """To go on with where the text of an object was cut off before its end."""
-    return f", {json.dumps(more)[1:]}"
+def _text_of(members: dict[str, object]) -> str:
+    """Of an object, without its braces."""
+    return json.dumps(members)[1:-1]

@@ -245,7 +245,8 @@ class Router:
         wished = {one.prefix for wish in self.present.wishes.values() for one in wish}
         wishes = sorted(self.present.wishes.items())
         waiting = [Change(port, Verb.ANNOUNCE, one) for port, wish in wishes for one in sorted(wish - held, key=str)]
-        return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in sorted(held, key=str) if one.prefix not in wished), *waiting]
+        strays = sorted((one for one in held if one.prefix not in wished), key=str)
+        return [*(Change(ORPHAN, Verb.WITHDRAW, one) for one in strays), *waiting]
 
     def full_pass(self) -> Made:
         """Compare everything and put right what differs; as `carry_out`."""

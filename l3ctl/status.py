@@ -24,9 +24,11 @@ class Apart:
 def ports(router: Router) -> list[dict[str, object]]:
     """Every port, as a command finds it that looks for itself."""
     links, seen = router.kernel.links(), router.kernel.look()
-    found = rows(router, links, router.present.each(links, seen), heard(router))
     counters = router.filter.counters() if router.filter is not None else {}
-    return [row | lately(name, counters, {}) for name, row in sorted(found)]
+    told = heard(router)
+    looked = rows(router, links, router.present.each(links, seen))
+    found = {name: row | announced(router, name, told, even=even) | lately(name, counters, {}) for name, row, even in looked}
+    return [found[name] for name in sorted(found)]
 
 
 def status(router: Router, inventory: Answer) -> Answer:
@@ -54,15 +56,14 @@ def heard(router: Router) -> Heard:
 
 
 def rows(
-    router: Router, links: Mapping[str, LinkFacts], looks: Iterable[Mapping[str, PortState]], told: Heard
-) -> Iterator[tuple[str, dict[str, object]]]:
-    """Each port that is looked at, but for what `lately` says of it."""
+    router: Router, links: Mapping[str, LinkFacts], looks: Iterable[Mapping[str, PortState]]
+) -> Iterator[tuple[str, dict[str, object], bool]]:
+    """Each port that is looked at, but for what `announced` and `lately` say of it; and whether it is what it should be."""
     for have in looks:
         for name in have.keys() & router.ports.keys():
             port, state = router.ports[name], have[name]
             want = router.wanted(name, links)
             prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
-            announced = told.announced
             yield (
                 name,
                 {
@@ -77,11 +78,17 @@ def rows(
                     "routes": len(state.routes),
                     "filter": state.policy.mode if state.policy is not None and state.policy.guard else None,
                     "prefixes": [str(prefix) for prefix in prefixes],
-                    "announced": None if announced is None else sorted(str(prefix) for prefix in prefixes if prefix in announced),
                     "unannounced": unannounced(router, name, prefixes),
-                    "in_sync": name not in told.behind and not diff(name, state, want if router.speaker else _silent(want)),
                 },
+                not diff(name, state, want if router.speaker else _silent(want)),
             )
+
+
+def announced(router: Router, name: str, told: Heard, *, even: bool) -> dict[str, object]:
+    """What of a port ExaBGP has; and whether all is done, if it is `even` what it should be here."""
+    prefixes = (prefix for host in router.ports[name].hosts for prefix in host.prefixes())
+    there = None if told.announced is None else sorted(str(prefix) for prefix in prefixes if prefix in told.announced)
+    return {"announced": there, "in_sync": even and name not in told.behind}
 
 
 def lately(name: str, counters: Mapping[str, dict[str, int]], held_down: Mapping[str, float]) -> dict[str, object]:

@@ -59,11 +59,14 @@ class Ledger:
         """peers that have a session. For one that has none, ExaBGP keeps what it takes, also of one route in several attribute sets: when
         the session comes it sends them in the order in which the sets came to be, and no withdraw among them"""
         self._ready = self._complete = False
+        self._held: frozenset[Announcement] | None = None
+        """what `held` tells; None after what it is made of has changed"""
 
     # what the agent says
 
     def want(self, owner: str, announcements: frozenset[Announcement]) -> None:
         """Replace the wish of one owner. Two owners may wish the same prefix for a while, when a host moves."""
+        self._held = None
         before = self._wishes.pop(owner, {})
         wish = {one: before.get(one) or str(one.prefix) for one in announcements}
         if wish:
@@ -84,6 +87,7 @@ class Ledger:
     def resolve(self, peer: str, link_local: IPv6Address) -> None:
         """Know this router's link-local on the link to a peer that is told it as next hop."""
         if self._wording.resolve(peer, link_local):
+            self._held = None
             for prefix in self._wished:
                 self._consider((peer, prefix), live=False)
 
@@ -97,6 +101,7 @@ class Ledger:
 
     def adopt(self, peer: str, prefix: str, attributes: str) -> bool:
         """It holds this already. False where it says to hold more than it ever could."""
+        self._held = None
         for text in (peer, attributes):
             if text not in self._said:
                 self._said[text] = text
@@ -123,6 +128,7 @@ class Ledger:
 
     def disconnected(self) -> None:
         """Nothing is known of it any more."""
+        self._held = None
         self._have.clear()
         self._said.clear()
         self._said_bytes = 0
@@ -137,6 +143,7 @@ class Ledger:
 
     def answered(self, accepted: bool) -> Command:
         """The answer to the oldest command. One bad prefix makes ExaBGP refuse a whole command: then each is tried alone."""
+        self._held = None
         command = self._asked.popleft()
         for key in command.routes():
             if self._underway[key] is command:
@@ -217,6 +224,10 @@ class Ledger:
         """The wishes of all owners."""
         return frozenset(announcement for wish in self._wishes.values() for announcement in wish)
 
+    def count(self) -> int:
+        """How many `wanted` are."""
+        return sum(len(owners) if len(owners) == 1 else len({one for _, one in owners}) for owners in self._wished.values())
+
     def prefixes(self) -> KeysView[str]:
         """The prefixes of all wishes, as text."""
         return self._wished.keys()
@@ -225,6 +236,8 @@ class Ledger:
         """The wishes that hold for every peer, and what any peer is told without a wish (of `UNKNOWN_HOST`). None: nobody to ask."""
         if not self._ready:
             return None
+        if self._held is not None:
+            return self._held
         kept = {
             announcement
             for wish in self._wishes.values()
@@ -232,7 +245,8 @@ class Ledger:
             if all(self._is_held(peer, prefix, announcement) for peer in self._wording.peers)
         }
         strays = {prefix for _, prefix in self._have if prefix not in self._wished}
-        return frozenset(kept | {Announcement(ip_network(prefix), UNKNOWN_HOST) for prefix in strays})
+        self._held = frozenset(kept | {Announcement(ip_network(prefix), UNKNOWN_HOST) for prefix in strays})
+        return self._held
 
     def _is_held(self, peer: str, prefix: str, announcement: Announcement) -> bool:
         attributes = self._have.get((peer, prefix))

@@ -161,7 +161,7 @@ class Speaker:
         return {
             "relay": held is not None,
             "held": len(held or ()),
-            "wanted": len(self._ledger.wanted()),
+            "wanted": self._ledger.count(),
             "queued": self._ledger.queued(),
             "refused": [{"line": str(command), "prefix": command.prefixes[0]} for command in self._ledger.refused()],
             "peers": self.peers(),

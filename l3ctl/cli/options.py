@@ -13,7 +13,7 @@ from l3ctl.names import CONFIG_PATH
 F = TypeVar("F", bound=Callable[..., Any])
 _NETNS = Path("/run/netns")
 _NETNS_ETC = Path("/etc/netns")
-_BORDER = '}, {"name": '
+_BORDER = b'}, {"name": '
 """between two rows; nowhere inside of a text, where quotes have backslashes before them"""
 
 
@@ -59,7 +59,7 @@ def with_take_over(function: F) -> F:
     return click.option("--take-over", is_flag=True, help=text)(function)
 
 
-def print_rows(around: Mapping[str, object], key: str, rows: str | None = None) -> None:
+def print_rows(around: Mapping[str, object], key: str, rows: bytes | None = None) -> None:
     """One JSON object that ends with what may be ten thousand objects, each in a line: quick to write, and to look through with grep.
 
     `rows` is what an agent told of them, where one did; else they are in `around` as the rest.
@@ -68,11 +68,11 @@ def print_rows(around: Mapping[str, object], key: str, rows: str | None = None) 
     if rows is None:
         listed = around[key]
         assert isinstance(listed, list)
-        lines = ",\n  ".join(map(json.dumps, listed))
+        lines = ",\n  ".join(map(json.dumps, listed)).encode()
     else:
-        lines = rows.replace(_BORDER, _BORDER.replace(" ", "\n  ", 1))
-    members.append(f"{json.dumps(key)}: " + (f"[\n  {lines}\n ]" if lines else "[]"))
-    click.echo("{\n " + ",\n ".join(members) + "\n}")
+        lines = rows.replace(_BORDER, _BORDER.replace(b" ", b"\n  ", 1))
+    members.append(f"{json.dumps(key)}: [")
+    click.echo(b"".join((("{\n " + ",\n ".join(members)).encode(), b"\n  " * bool(lines), lines, b"\n " * bool(lines), b"]\n}")))
 
 
 def print_json(value: object) -> None:

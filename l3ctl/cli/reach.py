@@ -29,7 +29,7 @@ def agent_answer(config: "Configuration | Glance", command: str, **more: object)
         return None
 
 
-def agent_rows(config: "Configuration | Glance", command: str, key: str) -> tuple[Answer, str] | None:
+def agent_rows(config: "Configuration | Glance", command: str, key: str) -> tuple[Answer, bytes] | None:
     """The same of an answer that ends with many objects under ``key``: these as JSON, not read."""
     try:
         return ask_for_rows(config.agent_socket, {"command": command}, key)

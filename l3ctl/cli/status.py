@@ -31,7 +31,7 @@ def command(config_path: Path, as_json_text: bool) -> int:
     if as_json_text:
         print_rows({"router": config.router, **told}, "ports", rows)
     else:
-        ports = told["ports"] if rows is None else json.loads(f"[{rows}]")
+        ports = told["ports"] if rows is None else json.loads(b"[" + rows + b"]")
         _show(config.router, told, ports)
         waiting = sum(port["link"] == "missing" for port in ports)
         waits = f"; {counted(waiting, 'port')} waiting for a netdev" if waiting else ""

@@ -199,6 +199,10 @@ class Book(RuleBasedStateMachine):
         assert {str(one.prefix) for one in held if one.host == UNKNOWN_HOST} == strays
 
     @invariant()
+    def what_is_wanted_is_counted(self) -> None:
+        assert self.ledger.count() == len(self.ledger.wanted())
+
+    @invariant()
     def it_ends_with_exactly_the_wishes_that_are_not_refused(self) -> None:
         if not self.ledger.in_sync():
             return

@@ -323,7 +323,7 @@ def test_many_objects_are_handed_on_as_they_came_and_printed_one_a_line(
     path = serve(lambda _: {**around, "rows": rows}).path
     told, text = ask_for_rows(path, {"command": "status"}, "rows")
     assert told == around
-    assert json.loads(f"[{text}]") == rows
+    assert json.loads(b"[" + text + b"]") == rows
     for handed in (text, None):
         print_rows({**told, "rows": rows}, "rows", handed)
         printed = capsys.readouterr().out

@@ -98,7 +98,7 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
     [
         ("pyroute2", "kernel/"),
         ("bcc", "xdp/loader.py"),
-        ("yaml", ("reading/document.py", "lab/bench_inventory.py")),  # which measures it
+        ("yaml", ("reading/document.py", "reading/outermost.py", "lab/bench_inventory.py")),  # which measures it
         ("inotify_simple", "inventory/"),
         ("exabgp", "bgp/steady_exabgp.py"),  # which is that program
         ("psycopg", "inventory/sources/postgresql_session.py"),
