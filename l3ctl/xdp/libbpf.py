@@ -8,6 +8,7 @@ import errno
 import functools
 import mmap
 import os
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -181,22 +182,25 @@ class Map(Descriptor):
 
 _LOG_SIZE = 16 << 20
 """bytes; kernels before 6.4 keep the beginning of a log that is longer, later ones its end"""
+_LIVE_FRAMES = 1 << 1
+_XDP_MD = struct.Struct("=6I")
+"""data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex"""
 _STATISTICS = ("processed ", "verification time", "stack depth")
 
 
-def _load(name: str, instructions: bytes, opts: ProgLoadOpts) -> int:
-    opts.sz, opts.attempts, opts.expected_attach_type = ctypes.sizeof(ProgLoadOpts), 5, BPF_XDP
+def _load(name: str, instructions: bytes, opts: ProgLoadOpts, kind: int = BPF_PROG_TYPE_XDP) -> int:
+    opts.sz, opts.attempts, opts.expected_attach_type = ctypes.sizeof(ProgLoadOpts), 5, BPF_XDP if kind == BPF_PROG_TYPE_XDP else 0
     count = ctypes.c_size_t(len(instructions) // 8)
-    return _call("bpf_prog_load", BPF_PROG_TYPE_XDP, name.encode()[:15], b"GPL", instructions, count, ctypes.byref(opts))
+    return _call("bpf_prog_load", kind, name.encode()[:15], b"GPL", instructions, count, ctypes.byref(opts))
 
 
 class Program(Descriptor):
     """A loaded XDP program."""
 
     @classmethod
-    def load(cls, name: str, instructions: bytes) -> "Program":
+    def load(cls, name: str, instructions: bytes, kind: int = BPF_PROG_TYPE_XDP) -> "Program":
         """Hand it to the verifier. The licence is what it is loaded under: GPL, of the two it is offered under."""
-        return cls(_load(name, instructions, ProgLoadOpts()))
+        return cls(_load(name, instructions, ProgLoadOpts(), kind))
 
     @staticmethod
     def last_words(name: str, instructions: bytes) -> str:
@@ -245,6 +249,20 @@ class Program(Descriptor):
     def measure(self, frame: bytes, repeat: int) -> int:
         """Nanoseconds a run takes, by the kernel's own clock, as the mean of `repeat`. A program that changes the frame sees it changed."""
         return int(self._run(frame, repeat, None).duration)
+
+    def feed(self, frame: bytes, repeat: int) -> None:
+        """Run it on so many frames that go where it says, to a netdev of this namespace or into the stack, as from a driver."""
+        context = ctypes.create_string_buffer(_XDP_MD.pack(0, len(frame), 0, 1, 0, 0))
+        opts = TestRunOpts(
+            sz=ctypes.sizeof(TestRunOpts),
+            data_in=ctypes.cast(ctypes.c_char_p(frame), ctypes.c_void_p),
+            data_size_in=len(frame),
+            ctx_in=ctypes.addressof(context),
+            ctx_size_in=_XDP_MD.size,
+            repeat=repeat,
+            flags=_LIVE_FRAMES,
+        )
+        _call("bpf_prog_test_run_opts", self.fd, ctypes.byref(opts))
 
     def _run(self, frame: bytes, repeat: int, out: "ctypes.Array[ctypes.c_char] | None") -> TestRunOpts:
         opts = TestRunOpts(

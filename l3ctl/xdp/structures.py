@@ -75,6 +75,9 @@ class TestRunOpts(ctypes.Structure):
         ("retval", ctypes.c_uint32),
         ("repeat", ctypes.c_int),
         ("duration", ctypes.c_uint32),
+        ("flags", ctypes.c_uint32),
+        ("cpu", ctypes.c_uint32),
+        ("batch_size", ctypes.c_uint32),
     ]
 
 
