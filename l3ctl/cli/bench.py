@@ -8,7 +8,9 @@ from itertools import chain
 import click
 
 from l3ctl.cli.options import with_json
+from l3ctl.lab.bench_agent import bench_agent
 from l3ctl.lab.bench_asking import bench_asking
+from l3ctl.lab.bench_attack import bench_attack
 from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bench_filter import bench_filter
 from l3ctl.lab.bench_inventory import bench_inventory
@@ -17,6 +19,7 @@ from l3ctl.lab.bench_line import bench_line, missing
 from l3ctl.lab.bench_liveness import bench_liveness
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
+from l3ctl.wording import counted
 
 
 @click.group("bench")
@@ -35,6 +38,26 @@ def filter_(quick: bool, as_json_text: bool) -> None:
         click.echo(f"l3ctl: {one.title} is left out, as {one.program} is missing; apt-get install {one.package}", err=True)
     alone = bench_filter(5, 100_000, crowded=False) if quick else bench_filter(11, 500_000)
     _print(chain(alone, bench_line(3, 50_000) if quick else bench_line(9, 300_000)), as_json_text)
+
+
+@command.command("attack")
+@click.option("--quick", is_flag=True, help="Two attacks at one rate, once.")
+@with_json
+def attack(quick: bool, as_json_text: bool) -> None:
+    """What floods do to a router and to those who share it, beside routers that are guarded otherwise."""
+    require_namespaces()
+    require_bpf()
+    _print(bench_attack(1, ("ns", "arp-request"), ("20k",)) if quick else bench_attack(5), as_json_text)
+
+
+@command.command("agent")
+@click.option("--quick", is_flag=True, help="A tenth of the ports, twice.")
+@with_json
+def agent(quick: bool, as_json_text: bool) -> None:
+    """What an agent costs: from its start until everything is in place, in memory, at rest, and for a record that changes."""
+    require_namespaces()
+    require_bpf()
+    _print(bench_agent(1_000, 2) if quick else bench_agent(10_000, 5), as_json_text)
 
 
 @command.command("kernel")
@@ -91,8 +114,7 @@ def _print(rows: Iterable[Row], as_json_text: bool) -> None:
     for row in rows:
         if as_json_text:
             click.echo(json.dumps(asdict(row)))
-        else:
-            line = (
-                f"{row.name:<28} {row.ours:>9.3f} {row.reference:>9.3f} {row.unit:<8} {row.ratio:>6.2f}  ({row.low:.2f} to {row.high:.2f})"
-            )
-            click.echo(f"{line}  {row.reference_name}, {row.repeats} rounds")
+            continue
+        ratio = "     -" if row.ratio is None else f"{row.ratio:>6.2f}  ({row.low:.2f} to {row.high:.2f})"
+        line = f"{row.name:<28} {row.ours:>9.3f} {row.reference:>9.3f} {row.unit:<8} {ratio}"
+        click.echo(f"{line}  {row.reference_name}, {counted(row.repeats, 'round')}")

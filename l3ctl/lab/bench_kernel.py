@@ -45,12 +45,13 @@ def _routes4(count: int) -> list[Item]:
     return [Route("p0", prefix, link_local_of(number), route_metric(prefix)) for number, prefix in enumerate(prefixes)]
 
 
-def _command(item: Item) -> str:
+def command_of(item: Item) -> str:
     """The same as `ip -batch` takes it."""
     if isinstance(item, Neighbour):
         return f"neigh add {item.address} lladdr {item.lladdr} dev {item.interface} nud permanent protocol 201"
     assert isinstance(item, Route)
-    return f"route add {item.prefix} via {item.next_hop} dev {item.interface} metric {item.metric} protocol 201"
+    via = "" if item.next_hop is None else f"via{' inet6' if item.prefix.version == 4 else ''} {item.next_hop} "
+    return f"route add {item.prefix} {via}dev {item.interface} metric {item.metric} protocol 201"
 
 
 @contextmanager
@@ -86,7 +87,7 @@ def _theirs(batch: Path) -> float:
 
 def _beside_ip(name: str, items: Sequence[Item], repeats: int, folder: Path) -> Row:
     batch = folder / name
-    batch.write_text("".join(f"{_command(item)}\n" for item in items))
+    batch.write_text("".join(f"{command_of(item)}\n" for item in items))
     pairs = [(_ours(items), _theirs(batch)) for _ in range(repeats)]
     return row_of(name, "s", "ip -batch", pairs)
 

@@ -100,16 +100,20 @@ class Crowd:
         # A netdev that goes takes its routes and neighbours along, and looks for them among all there are: with all of them gone before,
         # ten thousand take seconds, not minutes.
         if self.router.exists():
-            for words in (
-                ("-6", "route", "flush", "table", "all", "proto", "201"),
-                ("-4", "route", "flush", "table", "all", "proto", "201"),
-                ("neigh", "flush", "nud", "all"),
-            ):
-                self.router.run("ip", *words, ok=(0, 1, 2))
+            self.flush()
         for one in self.namespaces():
             one.remove()
         subprocess.run(["umount", str(self.run_dir / "bpf")], capture_output=True, check=False)
         shutil.rmtree(self.run_dir, ignore_errors=True)
+
+    def flush(self) -> None:
+        """Take every neighbour, and every route of ours, out of the router's tables."""
+        for words in (
+            ("-6", "route", "flush", "table", "all", "proto", "201"),
+            ("-4", "route", "flush", "table", "all", "proto", "201"),
+            ("neigh", "flush", "nud", "all"),
+        ):
+            self.router.run("ip", *words, ok=(0, 1, 2))
 
     @property
     def config(self) -> Path:

@@ -6,7 +6,7 @@ l3ctl lets pass or answers; none of them knows whose address a frame claims.
 
 import struct
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from pathlib import Path
@@ -25,6 +25,8 @@ _SCHED_CLS = 3
 """the kind of BPF programs that tc runs"""
 _ND = "{ nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, nd-redirect }"
 _ND_TYPES = range(133, 138)
+GATEWAY4 = "198.51.100.1"
+"""of a siege; on a line it is the frames' own"""
 _MUCH = 4_000_000_000
 """answers a second that are no limit"""
 
@@ -164,6 +166,15 @@ def _none(line: Line) -> object:
         f"addr add {frames.GATEWAY4}/24 dev {line.port}",
     )
     return None
+
+
+def rules(netdevs: Collection[str]) -> str:
+    """What nftables can do for a routed port without knowing who is billed there: only who asks for the gateway gets through."""
+    return (
+        f"table netdev l3ctl {{ chain ingress {{ type filter hook ingress devices = {{ {', '.join(netdevs)} }} priority 0;\n"
+        f"arp operation != request drop\narp daddr ip != {GATEWAY4} drop\n"
+        "icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-advert, nd-redirect } drop\n}\n}"
+    )
 
 
 OURS = Defence("ours", "l3ctl", _ours)

@@ -79,20 +79,20 @@ class Line:
 
     def cost(self, frame: bytes, count: int) -> float:
         """CPU nanoseconds of `port` for each of so many frames that came through."""
-        thread = self._thread()
+        thread = napi_thread(self.port)
         os.sched_setaffinity(thread, {_CPU})
         mine = os.sched_getaffinity(0)
         os.sched_setaffinity(0, mine - {_CPU})
         try:
             with self.namespace.entered():
-                before, spent = self._came(), _cpu(thread)
+                before, spent = self._came(), cpu_of(thread)
                 until = time.monotonic() + _AT_MOST
                 while (came := self._came() - before) < count:
                     if time.monotonic() > until:
                         raise LabFailed(f"{came} of {count} frames came through in {_AT_MOST:.0f} s")
                     self._generator.feed(frame, _AT_ONCE)
                 time.sleep(_SETTLES)
-                return (_cpu(thread) - spent) / (self._came() - before)
+                return (cpu_of(thread) - spent) / (self._came() - before)
         finally:
             os.sched_setaffinity(0, mine)
 
@@ -101,18 +101,19 @@ class Line:
         told = Path("/proc/thread-self/net/dev").read_text().partition(f"{self.port}:")[2].split()
         return int(told[1])
 
-    def _thread(self) -> int:
-        """Another one each time that native XDP comes or goes."""
-        begins = f"napi/{self.port}-"[:_COMM]
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if (process / "comm").read_text().startswith(begins):
-                    return int(process.name)
-            except OSError:  # it has just ended
-                continue
-        raise LabFailed(f"{self.port} has no NAPI thread", "a kernel with threaded NAPI (5.12) has one")
+
+def napi_thread(netdev: str) -> int:
+    """The thread of a netdev with threaded NAPI: another one each time that native XDP comes or goes."""
+    begins = f"napi/{netdev}-"[:_COMM]
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "comm").read_text().startswith(begins):
+                return int(process.name)
+        except OSError:  # it has just ended
+            continue
+    raise LabFailed(f"{netdev} has no NAPI thread; a kernel with threaded NAPI (5.12) has one")
 
 
-def _cpu(thread: int) -> int:
+def cpu_of(thread: int) -> int:
     """Nanoseconds that a thread has had a CPU."""
     return int(Path(f"/proc/{thread}/schedstat").read_text().split()[0])
