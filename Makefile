@@ -8,9 +8,11 @@ L3CTL := $(VENV)/bin/l3ctl
 # bcc exists only as Debian's python3-bpfcc, so the environment is made by the system's Python and sees its packages.
 PYTHON := /usr/bin/python3
 PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
+# Whom the benchmarks measure beside l3ctl.
+BENCH_PACKAGES := nftables xdp-tools iptables
 # Clocks and lost segments, for tests/faults, what attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, a database, for
 # tests/sources, and for tests/unit who reads the manual page and the alerts.
-TEST_PACKAGES := faketime iptables groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15 prometheus
+TEST_PACKAGES := $(BENCH_PACKAGES) faketime groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15 prometheus
 # What builds the Debian package, and a bare Debian with a systemd of its own to try it on, for tests/package.
 DEB_PACKAGES := debhelper dpkg-dev mmdebstrap systemd-container
 LINT_PACKAGES := clang
@@ -23,7 +25,7 @@ VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 DAEMONS := bird2:bird.service prometheus:prometheus.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test vm vm-packages deb-packages evasion netbox dashboard screenshots deb faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
+.PHONY: help setup demo test bench bench-quick vm vm-packages deb-packages evasion netbox dashboard screenshots deb faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -102,6 +104,15 @@ faults: setup ## Every fault of the matrix, as a table, which docs/FAULTS.md the
 	@rm -f .make/faults.txt .make/faults.md
 	@L3CTL_FAULTS=all $(VENV)/bin/python -m pytest -q tests/faults && status=0 || status=$$?; \
 		cat .make/faults.txt; [ $$status != 0 ] || cp .make/faults.md docs/FAULTS.md; exit $$status
+
+RESULTS ?= bench/results/$(shell date +%Y-%m-%d).json
+bench: setup ## Measure everything beside peers and limits, most of an hour, into RESULTS=bench/results/DATE.json
+	@$(call install_packages,$(BENCH_PACKAGES))
+	@$(L3CTL) bench all --output $(RESULTS)
+
+bench-quick: setup ## The same small and once, in two minutes: whether it works
+	@$(call install_packages,$(BENCH_PACKAGES))
+	@$(L3CTL) bench all --quick
 
 MINUTES ?= 30
 PORTS ?= 1000

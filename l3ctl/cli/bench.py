@@ -1,9 +1,10 @@
 """`l3ctl bench`."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain
+from pathlib import Path
 
 import click
 
@@ -19,6 +20,7 @@ from l3ctl.lab.bench_line import bench_line, missing
 from l3ctl.lab.bench_liveness import bench_liveness
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
+from l3ctl.lab.results import tables, write
 from l3ctl.wording import counted
 
 
@@ -34,8 +36,7 @@ def filter_(quick: bool, as_json_text: bool) -> None:
     """What the filter costs a frame: alone, beside a program that does nothing, and as from a NIC, beside what else would drop it."""
     require_namespaces()
     require_bpf()
-    for one in missing():
-        click.echo(f"l3ctl: {one.title} is left out, as {one.program} is missing; apt-get install {one.package}", err=True)
+    _note_missing()
     alone = bench_filter(5, 100_000, crowded=False) if quick else bench_filter(11, 500_000)
     _print(chain(alone, bench_line(3, 50_000) if quick else bench_line(9, 300_000)), as_json_text)
 
@@ -106,6 +107,36 @@ def asking(quick: bool, as_json_text: bool) -> None:
     require_namespaces()
     require_bpf()
     _print(bench_asking(1_000, 3) if quick else bench_asking(10_000, 9), as_json_text)
+
+
+@command.command("all")
+@click.option("--quick", is_flag=True, help="Everything once and small: whether it works, in three minutes.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file for the results, with what they were measured on.")
+@with_json
+def all_(quick: bool, output: Path | None, as_json_text: bool) -> None:
+    """Every table that README shows. Takes most of an hour, in which the machine should have nothing else to do."""
+    require_namespaces()
+    require_bpf()
+    _note_missing()
+    rows: dict[str, list[Row]] = {}
+    for name, table in tables(quick=quick).items():
+        if not as_json_text:
+            click.secho(name, bold=True)
+        rows[name] = []
+        _print(_kept(table, rows[name]), as_json_text)
+    if output is not None:
+        write(output, rows)
+
+
+def _kept(rows: Iterable[Row], into: list[Row]) -> Iterator[Row]:
+    for row in rows:
+        into.append(row)
+        yield row
+
+
+def _note_missing() -> None:
+    for one in missing():
+        click.echo(f"l3ctl: {one.title} is left out, as {one.program} is missing; apt-get install {one.package}", err=True)
 
 
 def _print(rows: Iterable[Row], as_json_text: bool) -> None:

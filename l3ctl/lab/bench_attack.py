@@ -3,6 +3,7 @@
 The neighbour table and its limits belong to the whole machine: nothing else that needs neighbours should run beside this.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -36,11 +37,16 @@ def bench_attack(rounds: int, attacks: Sequence[str] = tuple(ATTACKS), rates: Se
     """Without an attack, and each attack at each rate, `rounds` times for each router."""
     designs = {name: make for name, make in DESIGNS.items() if name != "routed-nft" or found("nft").startswith("/")}
     with ExitStack() as stack:
-        sieges = {name: stack.enter_context(Siege(f"l3bench{os.getpid()}{name[-3:]}", make)) for name, make in designs.items()}
+        sieges = {
+            name: stack.enter_context(Siege(f"l3bench{os.getpid()}{tag}", f"l3{tag}", make))
+            for tag, (name, make) in zip("abcd", designs.items(), strict=False)
+        }
         for name, rate in [("none", None), *((attack, rate) for attack in attacks for rate in rates)]:
             outcomes: dict[str, list[Outcome]] = {design: [] for design in sieges}
             for _ in range(rounds):
                 for design, siege in sieges.items():
+                    for each in sieges.values():
+                        each.forget()
                     outcomes[design].append(siege.attack(name, None if rate is None else RATES[rate]))
             yield from _rows(f"attack-{name}" if rate is None else f"attack-{name}-{rate}", outcomes)
 
@@ -55,5 +61,5 @@ def _rows(name: str, outcomes: dict[str, list[Outcome]]) -> Iterator[Row]:
             yield worst_row(f"{name}-{measure}-{design}", unit, title, [(of(one), of(other)) for one, other in both], worst)
         for measure, (unit, of) in _COSTS.items():
             pairs = [(of(one), of(other)) for one, other in both]
-            if all(reference > 0 and value < float("inf") for value, reference in pairs):
+            if all(0 < one < math.inf for pair in pairs for one in pair):  # else there was no attack, or nobody was answered
                 yield row_of(f"{name}-{measure}-{design}", unit, title, pairs)

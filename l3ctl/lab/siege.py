@@ -17,6 +17,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Self
 
+from l3ctl.desired import desired
+from l3ctl.diff import in_order
 from l3ctl.errors import LabFailed
 from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.crowd import Crowd, lladdr_of
@@ -25,8 +27,7 @@ from l3ctl.lab.defences import GATEWAY4, rules
 from l3ctl.lab.echoes import Echoes
 from l3ctl.lab.line import cpu_of, napi_thread
 from l3ctl.lab.namespaces import Namespace
-from l3ctl.model import PortPolicy
-from l3ctl.router import Router
+from l3ctl.model import Change, Host, Port, Verb
 
 UPSTREAM4 = "203.0.113.1"
 COLD = 40
@@ -36,7 +37,6 @@ _AHEAD = 0.5
 """seconds that it has run when the first cold host is asked for, and the innocent is pinged"""
 _PREFIX, _NETWORK = "2001:db8::/48", "10.0.0.0/16"
 """all hosts' addresses; where the router is an ordinary one, they are on-link"""
-_UPLINK = "uplink0"
 _BEFORE, _BETWEEN = 0.2, 0.01
 """seconds in which the innocent is met, and between two pings"""
 
@@ -61,23 +61,29 @@ class Outcome:
 class Siege(Crowd):
     """`design` makes a router of what has been built."""
 
-    def __init__(self, prefix: str, design: Callable[["Siege"], None]) -> None:
+    def __init__(self, prefix: str, tag: str, design: Callable[["Siege"], None]) -> None:
+        """`tag` begins the names of its netdevs, by which their threads are known."""
+        self._tag, self._uplink = tag, f"{tag}up"
         super().__init__(prefix, COLD + 2, trunks=False)
         self.upstream = Namespace(f"{prefix}u")
         self._design = design
+
+    def _port(self, number: int, hosts: tuple[Host, ...]) -> Port:
+        netdev = f"{self._tag}{number}"
+        return Port(f"port{number}", netdev, netdev, None, hosts)
 
     def namespaces(self) -> list[Namespace]:
         """All of them."""
         return [*super().namespaces(), self.upstream]
 
     def told(self) -> dict[str, object]:
-        """What the configuration says: with the upstream, and native XDP, as on a NIC."""
-        uplinks = [{"interface": _UPLINK, "address": UPSTREAM6, "mac": self.upstream_lladdr()}]
-        return super().told() | {"uplinks": uplinks, "xdp_mode": "native"}
+        """What the configuration says: with the upstream."""
+        uplinks = [{"interface": self._uplink, "address": UPSTREAM6, "mac": self.upstream_lladdr()}]
+        return super().told() | {"uplinks": uplinks}
 
     def upstream_lladdr(self) -> str:
         """Of its end of the cable."""
-        return self.upstream.run("cat", f"/sys/class/net/{_UPLINK}/address").strip()
+        return self.upstream.run("cat", f"/sys/class/net/{self._uplink}/address").strip()
 
     def build(self) -> None:
         """The links, all up, with addresses at the far ends; then the router."""
@@ -86,17 +92,17 @@ class Siege(Crowd):
             one.sysctl("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
         self.far.sysctl("net.ipv4.conf.all.arp_ignore=1", "net.ipv4.conf.all.arp_announce=2", "net.ipv6.conf.all.accept_dad=0")
         self.router.ip(
-            f"link add {_UPLINK} type veth peer name {_UPLINK} netns {self.upstream.name}",
-            f"addr add {ROUTER6} peer {UPSTREAM6}/128 dev {_UPLINK} nodad",
-            f"link set {_UPLINK} up",
-            f"route add {UPSTREAM4}/32 via inet6 {UPSTREAM6} dev {_UPLINK} onlink",
+            f"link add {self._uplink} type veth peer name {self._uplink} netns {self.upstream.name}",
+            f"link set {self._uplink} up",  # before the address: else its peer gets no route
+            f"addr add {ROUTER6} peer {UPSTREAM6}/128 dev {self._uplink} nodad",
+            f"route add {UPSTREAM4}/32 via inet6 {UPSTREAM6} dev {self._uplink} onlink",
         )
         self.upstream.ip(
             f"addr add {UPSTREAM4}/32 dev lo",
-            f"addr add {UPSTREAM6} peer {ROUTER6}/128 dev {_UPLINK} nodad",
-            f"link set {_UPLINK} up",
-            f"route add {_PREFIX} via {ROUTER6} dev {_UPLINK}",
-            f"route add {_NETWORK} via inet6 {ROUTER6} dev {_UPLINK} onlink",
+            f"link set {self._uplink} up",
+            f"addr add {UPSTREAM6} peer {ROUTER6}/128 dev {self._uplink} nodad",
+            f"route add {_PREFIX} via {ROUTER6} dev {self._uplink} onlink",
+            f"route add {_NETWORK} via inet6 {ROUTER6} dev {self._uplink} onlink",
         )
         steps = []
         for number, port in enumerate(self.ports):
@@ -109,8 +115,8 @@ class Siege(Crowd):
             ]
         innocent = self.ports[1].interface
         self.far.ip(*steps, f"route add default via fe80::1 dev {innocent}", f"route add 0.0.0.0/0 via inet6 fe80::1 dev {innocent}")
-        self.far.run("ethtool", "-K", innocent, "gro", "on")  # without NAPI it would never see what native XDP answers
-        for netdev in (self.ports[0].interface, _UPLINK):
+        for netdev, far in ((self.ports[0].interface, self.far), (self._uplink, self.upstream)):
+            far.run("ethtool", "-K", netdev, "tso", "off")  # else veth takes what a program sends past NAPI
             self.router.run("ethtool", "-K", netdev, "gro", "on")
             self.router.run("sh", "-c", f"echo 1 > /sys/class/net/{netdev}/threaded")
 
@@ -125,9 +131,8 @@ class Siege(Crowd):
 
     def attack(self, name: str, rate: int | None) -> Outcome:
         """So many frames a second, 0 being as fast as they go, and None not one, as the control is."""
-        self._forget()
         outside = name == "scan"
-        netdev = _UPLINK if outside else self.ports[0].interface
+        netdev = self._uplink if outside else self.ports[0].interface
         innocent, cold = self.ports[1].hosts[0], [str(port.hosts[0].ipv6[0][1]) for port in self.ports[2:]]
         pinged = [str(innocent.ipv6[0][1]), str(innocent.ipv4[0])]
         with self.upstream.entered():
@@ -178,8 +183,8 @@ class Siege(Crowd):
         shown = self.router.run("ip", "neigh", "show", "nud", "all")
         return sum("PERMANENT" not in line and "NOARP" not in line for line in shown.splitlines())
 
-    def _forget(self) -> None:
-        """What it has learnt goes, so that the cold hosts are cold."""
+    def forget(self) -> None:
+        """What it has learnt goes, so that cold hosts are cold: of all routers before each attack, as a machine has one table for them."""
         states = [word for state in ("reachable", "stale", "delay", "probe", "incomplete", "failed") for word in ("nud", state)]
         for family in ("-4", "-6"):
             self.router.run("ip", family, "neigh", "flush", *states, ok=(0, 1))
@@ -203,8 +208,14 @@ def routed(siege: Siege) -> None:
     """As l3ctl makes it, with permanent neighbours and routes, but for the filter."""
     siege.router.ip(f"addr add {GATEWAY4}/32 dev lo", *(f"addr add fe80::1/64 dev {port.interface} nodad" for port in siege.ports))
     with siege.router.entered(), Kernel() as kernel:
-        failed = Router(siege.ports, siege.settings, kernel, None, None).full_pass()[1]
-    if failed := [one for one in failed if not isinstance(one.change.item, PortPolicy)]:
+        links = kernel.links()
+        changes = []
+        for port in siege.ports:
+            want = desired(port, links, siege.settings)
+            changes += [Change(port.name, Verb.ADD, one) for one in want.neighbours]
+            changes += [Change(port.name, Verb.ADD, one) for one in want.routes]
+        failed = kernel.apply(in_order(changes))
+    if failed:
         raise LabFailed(f"{failed[0].change}: {failed[0].reason}")
 
 
