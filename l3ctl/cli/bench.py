@@ -1,6 +1,8 @@
 """`l3ctl bench`."""
 
 import json
+import signal
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from itertools import chain
@@ -14,10 +16,12 @@ from l3ctl.lab.bench_asking import bench_asking
 from l3ctl.lab.bench_attack import bench_attack
 from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bench_filter import bench_filter
+from l3ctl.lab.bench_forward import bench_forward
 from l3ctl.lab.bench_inventory import bench_inventory
 from l3ctl.lab.bench_kernel import bench_kernel
 from l3ctl.lab.bench_line import bench_line, missing
 from l3ctl.lab.bench_liveness import bench_liveness
+from l3ctl.lab.bench_programming import bench_programming
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
 from l3ctl.lab.results import tables, write
@@ -27,18 +31,20 @@ from l3ctl.wording import counted
 @click.group("bench")
 def command() -> None:
     """Measure l3ctl beside a peer or the limit, in turn in one run. Most need root."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was made is removed, as after Ctrl-C
 
 
 @command.command("filter")
 @click.option("--quick", is_flag=True, help="Fewer and shorter rounds, and none among 100,000 ports.")
 @with_json
 def filter_(quick: bool, as_json_text: bool) -> None:
-    """What the filter costs a frame: alone, beside a program that does nothing, and as from a NIC, beside what else would drop it."""
+    """What the filter costs a frame, alone and as from a NIC, beside what else would drop it; and what it leaves of the throughput."""
     require_namespaces()
     require_bpf()
     _note_missing()
     alone = bench_filter(5, 100_000, crowded=False) if quick else bench_filter(11, 500_000)
-    _print(chain(alone, bench_line(3, 50_000) if quick else bench_line(9, 300_000)), as_json_text)
+    line, forward = (bench_line(3, 50_000), bench_forward(2)) if quick else (bench_line(9, 300_000), bench_forward(7))
+    _print(chain(alone, line, forward), as_json_text)
 
 
 @command.command("attack")
@@ -65,10 +71,11 @@ def agent(quick: bool, as_json_text: bool) -> None:
 @click.option("--quick", is_flag=True, help="A tenth of the entries, and three rounds.")
 @with_json
 def kernel(quick: bool, as_json_text: bool) -> None:
-    """What neighbours and routes cost in bulk, and a comparison that finds nothing to do, as a ratio to iproute2."""
+    """What neighbours and routes cost in bulk, and a comparison that finds nothing to do, beside iproute2, pyroute2 and the limit."""
     require_namespaces()
     require_bpf()
-    _print(bench_kernel(3, 0.1) if quick else bench_kernel(5), as_json_text)
+    ours, others = (bench_kernel(3, 0.1), bench_programming(3, 0.1)) if quick else (bench_kernel(5), bench_programming(5))
+    _print(chain(ours, others), as_json_text)
 
 
 @command.command("bgp")
@@ -78,7 +85,7 @@ def bgp(quick: bool, as_json_text: bool) -> None:
     """How long an announcement takes, from a link's event to the peer, as a ratio to a script that only writes to ExaBGP."""
     require_namespaces()
     require_bpf()
-    _print(bench_bgp(2, 50, 1_000, 3) if quick else bench_bgp(10, 100, 10_000, 5), as_json_text)
+    _print(bench_bgp(2, 50, 3, 0.1) if quick else bench_bgp(10, 100, 5), as_json_text)
 
 
 @command.command("inventory")

@@ -25,6 +25,7 @@ from l3ctl.kernel.links import parse_link
 from l3ctl.kernel.netlink import open_route_socket
 from l3ctl.kernel.wire import RTM_NEWLINK, split
 from l3ctl.lab.bench_row import Row, row_of
+from l3ctl.lab.bird_speaker import BirdSpeaker
 from l3ctl.lab.crowd import Crowd
 from l3ctl.lab.exabgp import BGP, Exabgp, Floor, lay_uplink, wait_for
 from l3ctl.model import Verb
@@ -38,7 +39,10 @@ _REST = 0.02
 _EVENTS_BUFFER = 1 << 20
 _GROUP_LINK = 1
 _IFINDEX = 60_000
-"""what no other netdev of the lab has"""
+"""what no other netdev of the lab has, and the next one"""
+_BIRDS = "b0"
+"""the netdev whose link BIRD's routes depend on"""
+_SCALES = {"1k": 1_000, "10k": 10_000, "50k": 50_000}
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 0x1
 _IFREQ = struct.Struct("=16sh22x")
 
@@ -80,29 +84,34 @@ class _Plug:
                         return at
 
 
-def _renumber(crowd: Crowd, name: str) -> None:
+def _add_netdev(crowd: Crowd, name: str, ifindex: int) -> None:
     """A veth whose ends have one ifindex is taken for no virtual netdev (linkwatch.c), and its carrier told of once a second only."""
-    crowd.router.ip(f"link del {name}", f"link add {name} index {_IFINDEX} type veth peer name {name} netns {crowd.far.name}")
+    crowd.router.ip(f"link add {name} index {ifindex} type veth peer name {name} netns {crowd.far.name}")
     for one in (crowd.router, crowd.far):
         one.ip(f"link set {name} addrgenmode none up")
 
 
 @contextmanager
-def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor]]:
-    """So many ports with so many hosts each, their agent with everything in place, and both ExaBGPs still to be started."""
+def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor, BirdSpeaker]]:
+    """So many ports with so many hosts each, their agent with everything in place, and both ExaBGPs and BIRD still to be started."""
     with ExitStack() as stack:
         crowd = stack.enter_context(Crowd(f"l3bench{os.getpid()}", ports, trunks=False, hosts=hosts, bgp=BGP))
         lay_uplink(crowd)
-        _renumber(crowd, crowd.ports[0].interface)
+        crowd.router.ip(f"link del {crowd.ports[0].interface}")
+        _add_netdev(crowd, crowd.ports[0].interface, _IFINDEX)
+        _add_netdev(crowd, _BIRDS, _IFINDEX + 1)
         ours, floor = stack.enter_context(Exabgp(crowd, "exabgp")), stack.enter_context(Floor(crowd))
+        bird = stack.enter_context(BirdSpeaker(crowd))
         crowd.start_agent()
         crowd.l3ctl("apply")  # a second pass finds nothing to do, and those that come by themselves know that: they cost little
-        yield crowd, ours, floor
+        yield crowd, ours, floor, bird
 
 
 def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
     """Rounds of so many events of ours and so many of the floor, one after the other in turn."""
-    with _lab(1, 1) as (crowd, ours, floor), _Plug(crowd, crowd.ports[0].interface) as plug:
+    with ExitStack() as stack:
+        crowd, ours, floor, bird = stack.enter_context(_lab(1, 1))
+        plug, birds = (stack.enter_context(_Plug(crowd, name)) for name in (crowd.ports[0].interface, _BIRDS))
         prefixes = crowd.ports[0].hosts[0].prefixes()
         ours.start(crowd.l3ctl("exabgp-config"))
         ours.establish()
@@ -110,23 +119,31 @@ def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
         floor.start_script()
         texts = {verb: "".join(floor.commands(verb, prefixes, 1)) for verb in (Verb.ANNOUNCE, Verb.WITHDRAW)}
         floor.takes(Verb.ANNOUNCE, prefixes, [texts[Verb.ANNOUNCE]])
-        medians: list[tuple[float, float]] = []
-        slowest: list[tuple[float, float]] = []
+        bird.start(prefixes, f'via "{_BIRDS}"')
+        bird.last_of(Verb.ANNOUNCE, prefixes)
+        medians: list[tuple[float, ...]] = []
+        slowest: list[tuple[float, ...]] = []
         for _ in range(rounds):
-            times: list[tuple[float, float]] = []
+            times: list[tuple[float, ...]] = []
             for event in range(events):
                 up = event % 2 == 1
                 verb = Verb.ANNOUNCE if up else Verb.WITHDRAW
                 began = plug.turn(up)
                 took = ours.last_of(verb, prefixes) - began
                 time.sleep(_REST)
-                times.append((took * 1000, floor.takes(verb, prefixes, [texts[verb]]) * 1000))
+                floors = floor.takes(verb, prefixes, [texts[verb]])
+                time.sleep(_REST)
+                began = birds.turn(up)
+                times.append((took * 1000, floors * 1000, (bird.last_of(verb, prefixes) - began) * 1000))
                 time.sleep(_REST)
             columns = [sorted(column) for column in zip(*times, strict=True)]
-            medians.append((columns[0][events // 2], columns[1][events // 2]))
-            slowest.append((columns[0][-1 - events // 100], columns[1][-1 - events // 100]))
-        yield row_of("link-to-update-p50", "ms", "a script's write", medians)
-        yield row_of("link-to-update-p99", "ms", "a script's write", slowest)
+            medians.append(tuple(column[events // 2] for column in columns))
+            slowest.append(tuple(column[-1 - events // 100] for column in columns))
+        for name, found in (("p50", medians), ("p99", slowest)):
+            yield row_of(f"link-to-update-{name}", "ms", "a script's write", [(one[0], one[1]) for one in found])
+            yield row_of(
+                f"link-to-update-{name}-bird", "ms", "BIRD, static routes that check the link", [(one[0], one[2]) for one in found]
+            )
 
 
 class _Door:
@@ -157,12 +174,12 @@ class _Door:
         return began
 
 
-def _cold(count: int, repeats: int) -> Row:
-    with _lab(count // 2 // _HOSTS, _HOSTS) as (crowd, ours, floor):
+def _cold(scale: str, count: int, repeats: int) -> Iterator[Row]:
+    with _lab(max(1, count // 2 // _HOSTS), _HOSTS) as (crowd, ours, floor, bird):
         prefixes = [prefix for port in crowd.ports for host in port.hosts for prefix in host.prefixes()]
-        texts = floor.commands(Verb.ANNOUNCE, prefixes, _FLOOR_LINE)
+        texts, files = floor.commands(Verb.ANNOUNCE, prefixes, _FLOOR_LINE), bird.texts(prefixes, "blackhole")
         config = crowd.l3ctl("exabgp-config")
-        pairs: list[tuple[float, float]] = []
+        rounds: list[tuple[float, float, float]] = []
         for _ in range(repeats):
             agents = crowd.run_dir / "bgp.sock"
             door = _Door(agents)
@@ -172,12 +189,17 @@ def _cold(count: int, repeats: int) -> Row:
             took = ours.last_of(Verb.ANNOUNCE, prefixes) - began
             ours.stop()
             floor.start_script()
-            pairs.append((took * 1000, floor.takes(Verb.ANNOUNCE, prefixes, texts) * 1000))
+            floors = floor.takes(Verb.ANNOUNCE, prefixes, texts)
             floor.stop()
-        return row_of("cold-10k", "ms", f"a script's lines of {_FLOOR_LINE}", pairs)
+            bird.start()
+            rounds.append((took * 1000, floors * 1000, bird.takes(prefixes, files) * 1000))
+            bird.stop()
+        yield row_of(f"cold-{scale}", "ms", f"a script's lines of {_FLOOR_LINE}", [(one[0], one[1]) for one in rounds])
+        yield row_of(f"cold-{scale}-bird", "ms", "BIRD, static routes and `birdc configure`", [(one[0], one[2]) for one in rounds])
 
 
-def bench_bgp(rounds: int, events: int, prefixes: int, repeats: int) -> Iterator[Row]:
-    """Every row: `rounds` of so many link events, and so many prefixes `repeats` times."""
+def bench_bgp(rounds: int, events: int, repeats: int, share: float = 1.0) -> Iterator[Row]:
+    """Every row: `rounds` of so many link events, and each number of prefixes `repeats` times; of a `share` of them."""
     yield from _link_to_update(rounds, events)
-    yield _cold(prefixes, repeats)
+    for scale, count in _SCALES.items():
+        yield from _cold(scale, int(count * share), repeats)

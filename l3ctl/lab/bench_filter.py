@@ -40,7 +40,7 @@ _POLICY = PortPolicy(
 )
 _SINGLE_RUNS = 1000
 """of a frame that is answered, each round"""
-_CROWD = 100_000
+_SCALES = {"10": 10, "1k": 1_000, "100k": 100_000}
 _CROWD_ASKED = 10
 """ports of that many whose frames are run in turn"""
 
@@ -68,25 +68,34 @@ def _of(program: Program, case: _Case, runs: int) -> float:
     return (time.thread_time_ns() - began) / runs / len(case.frames)
 
 
-def _crowded() -> _Case:
-    """A port's MAC and /64 differ from the next's by their number, which stands in the same bytes of all of them."""
-    judge = Judge(replace(_POLICY, source_guard=True, vlan_id=_VLAN_ID))
-    asked: list[bytes] = []
-    for number in range(_CROWD):
+def _among(scale: str, count: int, *, guard: bool) -> Iterator[_Case]:
+    """Frames of some of so many ports, on VLANs of one trunk; the others are on trunks of their own.
+
+    A port's MAC and prefix differ from the next's by their number, which stands in the same bytes of all of them.
+    """
+    judge = Judge(replace(_POLICY, source_guard=guard, vlan_id=_VLAN_ID))
+    asked: dict[str, list[bytes]] = {}
+    for number in range(count):
         lladdr, prefix = bytes.fromhex("525400") + number.to_bytes(3), bytes.fromhex("20010db8") + number.to_bytes(4)
-        host = Host(lladdr.hex(":"), IPv6Address(b"\xfe\x80" + bytes(11) + lladdr[3:]), (IPv6Network((prefix + bytes(8), 64)),), ())
-        chosen, place = number % (_CROWD // _CROWD_ASKED) == 0, divmod(number, 4000)
-        vlan_id = 100 + len(asked) if chosen else 1 + place[1]
-        policy = replace(_POLICY, port=f"port{number}", source_guard=True, vlan_id=vlan_id, hosts=(host,))
+        link_local = IPv6Address(b"\xfe\x80" + bytes(11) + lladdr[3:])
+        host = Host(lladdr.hex(":"), link_local, (IPv6Network((prefix + bytes(8), 64)),), ())
+        chosen, place = number % max(1, count // _CROWD_ASKED) == 0, divmod(number, 4000)
+        vlan_id = 100 + len(asked.get("pass-tagged", ())) if chosen else 1 + place[1]
+        policy = replace(_POLICY, port=f"port{number}", source_guard=guard, vlan_id=vlan_id, hosts=(host,))
         if not chosen:
             judge.add(policy, 2 + place[0])
             continue
         judge.add(policy)
-        packet = bytearray(frames.tcp6())
-        packet[8:24] = prefix + bytes(7) + b"\1"
-        frame = frames.ethernet(bytes(packet), 0x86DD, tags=((0x8100, vlan_id),))
-        asked.append(frame[:6] + lladdr + frame[12:])
-    return _Case("pass-tagged-guard-100k", judge, tuple(asked))
+        option = frames.option(1, lladdr)
+        packets = {
+            "pass-tagged": frames.tcp6(str(IPv6Address(prefix + bytes(7) + b"\1"))),
+            "drop-na": frames.na(source=str(link_local)),
+            "answer-ns": frames.ns(options=option, source=str(link_local)),
+        }
+        for kind, packet in packets.items():
+            asked.setdefault(kind, []).append(frames.ethernet(packet, 0x86DD, lladdr, tags=((0x8100, vlan_id),)))
+    for kind, found in asked.items():
+        yield _Case(f"{kind}{'-guard' if guard else ''}-{scale}", judge, tuple(found))
 
 
 def _cases(crowded: bool) -> Iterator[_Case]:
@@ -98,12 +107,13 @@ def _cases(crowded: bool) -> Iterator[_Case]:
     yield _Case("pass-tagged", tagged, (with_tag,))
     yield _Case("pass-tcp6-guard", guarded, (tcp6,))
     yield _Case("pass-tagged-guard", Judge(replace(_POLICY, source_guard=True, vlan_id=_VLAN_ID)), (with_tag,))
-    if crowded:
-        yield _crowded()
     yield _Case("drop-na", plain, (frames.ethernet(frames.na(), 0x86DD),))
     yield _Case("drop-arp-reply", plain, (frames.ethernet(frames.arp(2), 0x0806),))
     yield _Case("answer-ns", plain, (frames.ethernet(frames.ns(), 0x86DD),))
     yield _Case("answer-arp", plain, (frames.ethernet(frames.arp(), 0x0806),))
+    for scale, count in _SCALES.items() if crowded else ():
+        for guard in (False, True):
+            yield from _among(scale, count, guard=guard)
 
 
 def bench_filter(rounds: int, runs: int, crowded: bool = True) -> Iterator[Row]:

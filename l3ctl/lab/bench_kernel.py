@@ -32,15 +32,18 @@ _ADDRESSES = IPv4Address("10.0.0.0")
 _SCALE = (1_000, 10_000, 100_000)
 
 
-def _neighbours(count: int) -> list[Item]:
+def make_neighbours(count: int) -> list[Item]:
+    """So many, permanent, on p0."""
     return [Neighbour("p0", link_local_of(number), lladdr_of(number)) for number in range(count)]
 
 
-def _routes6(count: int) -> list[Item]:
+def make_routes6(count: int) -> list[Item]:
+    """So many /64s through one next hop."""
     return [Route("p0", IPv6Network(((int(_PREFIXES) + (number << 64)), 64)), _NEXT_HOP, METRIC_IPV6) for number in range(count)]
 
 
-def _routes4(count: int) -> list[Item]:
+def make_routes4(count: int) -> list[Item]:
+    """So many /32s, each through a next hop of its own, which is an IPv6 one."""
     prefixes = (IPv4Network(_ADDRESSES + number) for number in range(count))
     return [Route("p0", prefix, link_local_of(number), route_metric(prefix)) for number, prefix in enumerate(prefixes)]
 
@@ -55,7 +58,8 @@ def command_of(item: Item) -> str:
 
 
 @contextmanager
-def _namespace() -> Iterator[Namespace]:
+def bench_namespace() -> Iterator[Namespace]:
+    """A fresh one, with p0 up."""
     inside = Namespace(f"l3bench{os.getpid()}")
     inside.add()
     try:
@@ -65,9 +69,9 @@ def _namespace() -> Iterator[Namespace]:
         inside.remove()
 
 
-def _ours(items: Sequence[Item]) -> float:
+def ours(items: Sequence[Item]) -> float:
     """Seconds that l3ctl takes for them, in a fresh namespace."""
-    with _namespace() as inside, inside.entered(), Kernel() as kernel:
+    with bench_namespace() as inside, inside.entered(), Kernel() as kernel:
         changes = [Change("bench", Verb.ADD, item) for item in items]
         began = time.perf_counter()
         failures = kernel.apply(changes)
@@ -79,7 +83,7 @@ def _ours(items: Sequence[Item]) -> float:
 
 def _theirs(batch: Path) -> float:
     """Seconds that `ip -batch` takes."""
-    with _namespace() as inside:
+    with bench_namespace() as inside:
         began = time.perf_counter()
         run("ip", "-n", inside.name, "-batch", str(batch))
         return time.perf_counter() - began
@@ -88,22 +92,22 @@ def _theirs(batch: Path) -> float:
 def _beside_ip(name: str, items: Sequence[Item], repeats: int, folder: Path) -> Row:
     batch = folder / name
     batch.write_text("".join(f"{command_of(item)}\n" for item in items))
-    pairs = [(_ours(items), _theirs(batch)) for _ in range(repeats)]
+    pairs = [(ours(items), _theirs(batch)) for _ in range(repeats)]
     return row_of(name, "s", "ip -batch", pairs)
 
 
 def _beside_one_metric(name: str, count: int, repeats: int) -> Row:
     """IPv4 routes through an IPv6 next hop, each with its own metric, and all with one: quadratic in the kernel for each device."""
-    own = _routes4(count)
+    own = make_routes4(count)
     alike: list[Item] = [Route(item.interface, item.prefix, item.next_hop, 201) for item in own if isinstance(item, Route)]
-    return row_of(name, "s", "one metric for all", [(_ours(own), _ours(alike)) for _ in range(repeats)])
+    return row_of(name, "s", "one metric for all", [(ours(own), ours(alike)) for _ in range(repeats)])
 
 
 def _growth(name: str, make: Callable[[int], list[Item]], repeats: int) -> Row:
     """How the cost grows with the number: the slope of its logarithm, 1 being linear. Beside that of ten times as many, ten times."""
     pairs = []
     for _ in range(repeats):
-        costs = [min(_ours(make(count)) for _ in range(2)) for count in _SCALE]
+        costs = [min(ours(make(count)) for _ in range(2)) for count in _SCALE]
         pairs.append((log(costs[-1] / costs[0]) / log(_SCALE[-1] / _SCALE[0]), 1.0))
     return row_of(name, "exponent", "linear", pairs)
 
@@ -154,11 +158,11 @@ def bench_kernel(repeats: int, share: float = 1.0) -> Iterator[Row]:
     """Every row; of less than all entries where `share` is less than 1."""
     with tempfile.TemporaryDirectory(prefix="l3bench") as name:
         folder = Path(name)
-        yield _beside_ip("neighbours-100k", _neighbours(int(100_000 * share)), repeats, folder)
-        yield _beside_ip("routes6-100k", _routes6(int(100_000 * share)), repeats, folder)
+        yield _beside_ip("neighbours-100k", make_neighbours(int(100_000 * share)), repeats, folder)
+        yield _beside_ip("routes6-100k", make_routes6(int(100_000 * share)), repeats, folder)
         yield _beside_one_metric("routes4-20k", int(20_000 * share), repeats)
         yield _comparison(int(10_000 * share), repeats)
         yield _healing(repeats, int(100 * share) or 1)
         if share == 1.0:
-            yield _growth("neighbours-growth", _neighbours, repeats)
-            yield _growth("routes6-growth", _routes6, repeats)
+            yield _growth("neighbours-growth", make_neighbours, repeats)
+            yield _growth("routes6-growth", make_routes6, repeats)

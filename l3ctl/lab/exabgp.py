@@ -22,7 +22,7 @@ from l3ctl.lab.crowd import Crowd
 from l3ctl.model import Prefix, Verb
 from l3ctl.peering import BgpSettings, Peer
 
-ROUTER, PEER, FLOOR_PEER = (IPv6Address(f"2001:db8:ffff::{number}") for number in (2, 1, 3))
+ROUTER, PEER, FLOOR_PEER, BIRD_PEER = (IPv6Address(f"2001:db8:ffff::{number}") for number in (2, 1, 3, 4))
 _ROUTER_ID, _PEER_ID = IPv4Address("198.51.100.2"), IPv4Address("198.51.100.1")
 _ROUTER_AS, _PEER_AS = 65010, 65000
 BGP: dict[str, object] = {
@@ -50,9 +50,9 @@ _PATIENCE = 60.0
 
 
 def lay_uplink(crowd: Crowd) -> None:
-    """The link to both peers."""
+    """The link to all peers."""
     crowd.router.ip(f"link add uplink0 type veth peer name uplink0 netns {crowd.far.name}")
-    for one, addresses in ((crowd.router, (ROUTER,)), (crowd.far, (PEER, FLOOR_PEER))):
+    for one, addresses in ((crowd.router, (ROUTER,)), (crowd.far, (PEER, FLOOR_PEER, BIRD_PEER))):
         one.ip("link set uplink0 addrgenmode none up", *(f"addr add {address}/64 dev uplink0 nodad" for address in addresses))
 
 
@@ -63,20 +63,11 @@ def wait_for(file: BgpPeer | socket.socket, what: str, until: float | None = Non
         raise LabFailed(f"{what}: not within {_PATIENCE:g} s")
 
 
-class Exabgp:
-    """One ExaBGP, which is not started yet, and its peer, which is there. `helper_socket` is where its helper calls."""
+class Listening:
+    """Whoever speaks BGP to a peer that only listens."""
 
-    def __init__(self, crowd: Crowd, name: str, peer: IPv6Address = PEER) -> None:
-        self.helper_socket = crowd.run_dir / f"{name}.sock"
-        self._router, self._config, self._log = crowd.router, crowd.run_dir / f"{name}.conf", crowd.run_dir / f"{name}.log"
-        with crowd.far.entered():
-            self.peer = BgpPeer(peer, _PEER_AS, _PEER_ID)
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, config: str) -> None:
-        """Start it with this configuration."""
-        self._config.write_text(config)
-        self._process = self._router.start([str(_EXABGP), "server", str(self._config)], self._log, environment(None))
+    def __init__(self, peer: BgpPeer) -> None:
+        self.peer = peer
 
     def establish(self) -> None:
         """Wait for the session."""
@@ -96,6 +87,22 @@ class Exabgp:
                     missing.remove(seen.said)
                     at = seen.at
         return at
+
+
+class Exabgp(Listening):
+    """One ExaBGP, which is not started yet, and its peer, which is there. `helper_socket` is where its helper calls."""
+
+    def __init__(self, crowd: Crowd, name: str, peer: IPv6Address = PEER) -> None:
+        self.helper_socket = crowd.run_dir / f"{name}.sock"
+        self._router, self._config, self._log = crowd.router, crowd.run_dir / f"{name}.conf", crowd.run_dir / f"{name}.log"
+        with crowd.far.entered():
+            super().__init__(BgpPeer(peer, _PEER_AS, _PEER_ID))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, config: str) -> None:
+        """Start it with this configuration."""
+        self._config.write_text(config)
+        self._process = self._router.start([str(_EXABGP), "server", str(self._config)], self._log, environment(None))
 
     def stop(self) -> None:
         """End it, and with it all that it announces."""

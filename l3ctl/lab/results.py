@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
 from l3ctl import __version__
@@ -15,8 +16,10 @@ from l3ctl.lab.bench_agent import bench_agent
 from l3ctl.lab.bench_attack import bench_attack
 from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bench_filter import bench_filter
+from l3ctl.lab.bench_forward import bench_forward
 from l3ctl.lab.bench_kernel import bench_kernel
 from l3ctl.lab.bench_line import bench_line
+from l3ctl.lab.bench_programming import bench_programming
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import found
 
@@ -35,17 +38,19 @@ def tables(*, quick: bool) -> dict[str, Iterator[Row]]:
         return {
             "filter": bench_filter(5, 50_000, crowded=False),
             "line": bench_line(1, 20_000),
+            "forward": bench_forward(1),
             "attack": bench_attack(1, ("ns",), ("20k",)),
-            "kernel": bench_kernel(1, 0.02),
-            "bgp": bench_bgp(2, 20, 500, 1),
+            "kernel": chain(bench_kernel(1, 0.02), bench_programming(1, 0.02)),
+            "bgp": bench_bgp(2, 20, 1, 0.02),
             "agent": bench_agent(200, 1),
         }
     return {
         "filter": bench_filter(11, 500_000),
         "line": bench_line(9, 300_000),
+        "forward": bench_forward(7),
         "attack": bench_attack(5),
-        "kernel": bench_kernel(5),
-        "bgp": bench_bgp(10, 100, 10_000, 5),
+        "kernel": chain(bench_kernel(5), bench_programming(5)),
+        "bgp": bench_bgp(10, 100, 5),
         "agent": bench_agent(10_000, 5),
     }
 

@@ -12,9 +12,10 @@ import math
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from l3ctl.desired import desired
@@ -61,9 +62,9 @@ class Outcome:
 class Siege(Crowd):
     """`design` makes a router of what has been built."""
 
-    def __init__(self, prefix: str, tag: str, design: Callable[["Siege"], None]) -> None:
-        """`tag` begins the names of its netdevs, by which their threads are known."""
-        self._tag, self._uplink = tag, f"{tag}up"
+    def __init__(self, prefix: str, tag: str, design: Callable[["Siege"], None], more: Mapping[str, object] | None = None) -> None:
+        """`tag` begins the names of its netdevs, by which their threads are known; `more` is for the configuration."""
+        self._tag, self._uplink, self._more = tag, f"{tag}up", dict(more or {})
         super().__init__(prefix, COLD + 2, trunks=False)
         self.upstream = Namespace(f"{prefix}u")
         self._design = design
@@ -79,7 +80,7 @@ class Siege(Crowd):
     def told(self) -> dict[str, object]:
         """What the configuration says: with the upstream."""
         uplinks = [{"interface": self._uplink, "address": UPSTREAM6, "mac": self.upstream_lladdr()}]
-        return super().told() | {"uplinks": uplinks}
+        return super().told() | {"uplinks": uplinks} | self._more
 
     def upstream_lladdr(self) -> str:
         """Of its end of the cable."""
@@ -182,6 +183,12 @@ class Siege(Crowd):
         """How many entries the router's table has that it learnt."""
         shown = self.router.run("ip", "neigh", "show", "nud", "all")
         return sum("PERMANENT" not in line and "NOARP" not in line for line in shown.splitlines())
+
+    def received(self) -> tuple[int, int]:
+        """Packets and bytes that have come to upstream."""
+        with self.upstream.entered():
+            told = Path("/proc/thread-self/net/dev").read_text().partition(f"{self._uplink}:")[2].split()
+        return int(told[1]), int(told[0])
 
     def forget(self) -> None:
         """What it has learnt goes, so that cold hosts are cold: of all routers before each attack, as a machine has one table for them."""

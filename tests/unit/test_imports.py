@@ -96,7 +96,7 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
 @pytest.mark.parametrize(
     ("library", "owner"),
     [
-        ("pyroute2", "kernel/"),
+        ("pyroute2", ("kernel/", "lab/bench_programming.py")),  # which measures it
         ("bcc", "xdp/loader.py"),
         ("yaml", ("reading/document.py", "reading/outermost.py", "lab/bench_inventory.py")),  # which measures it
         ("inotify_simple", "inventory/"),

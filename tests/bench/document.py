@@ -1,0 +1,163 @@
+"""`python -m tests.bench.document`: README's numbers and docs/BENCHMARKS.md, written from the newest results file.
+
+Nothing of them is typed: a test compares both with what this would write.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.bench.results import Results, newest, number
+
+ROOT = Path(__file__).parents[2]
+BEGIN, END = "<!-- numbers: make bench-plots writes these -->", "<!-- numbers end -->"
+DESIGNS = {"on-link": "on-link", "routed": "routed, no filter", "routed-nft": "routed, nftables"}
+ATTACKS = {
+    "scan": "scan of the hosts' /64s, from outside",
+    "ns": "NS from hosts that do not exist",
+    "rs": "RS from hosts that do not exist",
+    "arp-request": "ARP for the gateway from hosts that do not exist",
+    "arp-claim": "ARP that claims a neighbour's address",
+}
+RATES = {"2k": "2,000 a second", "20k": "20,000", "100k": "100,000", "max": "as many as go"}
+FRAMES = {
+    "line-arp-reply": "ARP reply, dropped",
+    "line-na": "unsolicited NA, dropped",
+    "line-ns-spoofed": "NS with a false source, dropped",
+    "line-ra": "RA, dropped",
+    "line-answer-arp": "ARP request, answered",
+    "line-answer-ns": "NS, answered",
+}
+PEERS = {
+    "xdp-drop": "empty XDP_DROP",
+    "xdp-filter": "xdp-filter",
+    "tc-bpf": "tc-bpf",
+    "nft-netdev": "nftables netdev",
+    "nft-bridge": "nftables bridge",
+    "ebtables": "ebtables-nft",
+    "kernel": "no filter",
+}
+SINGLE = {
+    "pass-tcp6": "TCP over IPv6 passes",
+    "pass-udp4": "UDP over IPv4 passes",
+    "pass-tagged": "TCP over IPv6 passes, on a trunk",
+    "pass-tcp6-guard": "TCP over IPv6 passes, source guard on",
+    "pass-tagged-guard": "the same on a trunk",
+    "pass-tagged-guard-100k": "the same, one of 100,000 ports",
+    "drop-na": "neighbour advertisement dropped",
+    "drop-arp-reply": "ARP reply dropped",
+    "answer-ns": "neighbour solicitation answered",
+    "answer-arp": "ARP request answered",
+}
+REST = {
+    "forward-tcp-on": "TCP through the router, more is better",
+    "forward-tcp-guard": "the same, source guard on",
+    "forward-udp-on": "UDP of 1,400 bytes through the router, more is better",
+    "forward-udp-guard": "the same, source guard on",
+    "neighbours-100k": "100,000 permanent neighbours added",
+    "routes6-100k": "100,000 IPv6 routes added",
+    "routes4-20k": "20,000 IPv4 routes via IPv6 next hops on one netdev",
+    "noop-10k": "comparison of 10,000 ports that finds nothing to do",
+    "heal-p99": "an injury healed, 99th of 100",
+    "neighbours-growth": "growth from 1,000 to 100,000 neighbours",
+    "routes6-growth": "growth from 1,000 to 100,000 IPv6 routes",
+    "link-to-update-p50": "link event to the UPDATEs of its /64 and /32 at the peer, median",
+    "link-to-update-p99": "the same, 99th of 100",
+    "cold-10k": "10,000 prefixes, from a relay that calls to the last one at the peer",
+    "start-10k": "an agent of 10,000 ports, from nothing until all is in place",
+    "rss-10k": "its memory",
+    "idle-10k": "its CPU at rest",
+    "change-10k": "a changed record, until the kernel has it",
+}
+
+
+def _spread(row: dict[str, Any]) -> str:
+    return "–" if row["ratio"] is None else f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def _single(results: Results) -> Iterator[str]:
+    yield "| frame, alone | l3ctl | empty XDP_PASS | ratio (lowest to highest) |"
+    yield "|---|---|---|---|"
+    for name, title in SINGLE.items():
+        if row := results.rows.get(name):
+            yield f"| {title} | {number(row['ours'])} ns | {number(row['reference'])} ns | {_spread(row)} |"
+
+
+def _line(results: Results) -> Iterator[str]:
+    yield f"| frame, as from a NIC | l3ctl | {' | '.join(PEERS.values())} |"
+    yield "|---|---" + "|---" * len(PEERS) + "|"
+    for name, title in FRAMES.items():
+        rows = [results.rows.get(f"{name}-{peer}") for peer in PEERS]
+        ours = next(row for row in rows if row)["ours"]
+        cells = [number(row["reference"]) + " ns" if row else "" for row in rows]
+        yield f"| {title} | {number(ours)} ns | {' | '.join(cells)} |"
+
+
+def _attack(results: Results, rates: tuple[str, ...]) -> Iterator[str]:
+    designs = " | ".join(DESIGNS.values())
+    yield f"| attack | frames | cold hosts reached of 40: l3ctl | {designs} | table grew by: l3ctl | {designs} |"
+    yield "|---|---|---" + "|---" * len(DESIGNS) + "|---" + "|---" * len(DESIGNS) + "|"
+    for attack, title in ATTACKS.items():
+        for rate in rates:
+            cells = [title, RATES[rate]]
+            for measure in ("cold", "neighbours"):
+                rows = [results.rows[f"attack-{attack}-{rate}-{measure}-{design}"] for design in DESIGNS]
+                cells += [number(rows[0]["ours"]), *(number(row["reference"]) for row in rows)]
+            yield f"| {' | '.join(cells)} |"
+
+
+def _rest(results: Results) -> Iterator[str]:
+    yield "| what | beside | l3ctl | reference | ratio (lowest to highest) |"
+    yield "|---|---|---|---|---|"
+    for name, title in REST.items():
+        if row := results.rows.get(name):
+            unit = "" if row["unit"] == "exponent" else f" {row['unit']}"
+            ours, reference = (f"{number(row[key])}{unit}" for key in ("ours", "reference"))
+            yield f"| {title} | {row['reference_name']} | {ours} | {reference} | {_spread(row)} |"
+
+
+def summary(results: Results) -> str:
+    """README's part, markers included."""
+    parts = [
+        f"Measured in turn in one run ({results.machine()}; [all rows](docs/BENCHMARKS.md)).",
+        "\n".join(_line(results)),
+        "\n".join(_attack(results, ("20k",))),
+        "\n".join(_single(results)),
+        "\n".join(_rest(results)),
+    ]
+    return "\n\n".join([BEGIN, *parts, END])
+
+
+def whole(results: Results) -> str:
+    """docs/BENCHMARKS.md."""
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Written by `make bench-plots` from [{results.path.name}](../{results.path.relative_to(ROOT)}): {results.machine()}.",
+        "The ratio is l3ctl's divided by the reference's, both measured in turn in one run: the median of the rounds, the lowest and the",
+        "highest. Where a reference is nothing there is none, and both are the worst of all rounds.",
+        "",
+        "| program | version |",
+        "|---|---|",
+        *(f"| {name} | {version} |" for name, version in results.told["versions"].items()),
+    ]
+    head = "| row | beside | l3ctl | reference | unit | ratio (lowest to highest) | rounds |"
+    for table, rows in results.tables.items():
+        lines += ["", f"## {table}", "", head, "|---" * 7 + "|"]
+        for row in rows:
+            cells = (row["name"], row["reference_name"], number(row["ours"]), number(row["reference"]), row["unit"], _spread(row))
+            lines.append(f"| {' | '.join(cells)} | {row['repeats']} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write both."""
+    results = Results(newest())
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    readme.write_text(before + summary(results) + rest.partition(END)[2])
+    (ROOT / "docs/BENCHMARKS.md").write_text(whole(results))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""A results file, as `l3ctl bench all --output FILE` writes it; and the newest of those in the tree."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "bench/results"
+
+
+def newest() -> Path:
+    """The file that README and figures are made of: the last by its name, which is a date."""
+    return sorted(FOLDER.glob("*.json"))[-1]
+
+
+class Results:
+    """Rows by name, and what they were measured on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.told: dict[str, Any] = json.loads(path.read_text())
+        self.tables: dict[str, list[dict[str, Any]]] = self.told["tables"]
+        self.rows = {row["name"]: row for rows in self.tables.values() for row in rows}
+
+    def machine(self) -> str:
+        """In a sentence's part."""
+        return f"{self.told['cpu']}, Linux {self.told['kernel']}, {self.told['date']}, commit {self.told['commit']}"
+
+
+def number(value: float) -> str:
+    """Three digits that count, without an exponent."""
+    if value == 0:
+        return "0"
+    digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
+    return f"{value:,.{3 if abs(value) < 0.1 else digits}f}"
