@@ -24,8 +24,16 @@ _CONFIG = """\
 router id 198.51.100.2;
 log "{log}" all;
 protocol device {{}}
-protocol static four {{ ipv4; check link yes; include "{folder}/four.conf"; }}
-protocol static six {{ ipv6; check link yes; include "{folder}/six.conf"; }}
+protocol static four {{
+    ipv4;
+    check link yes;
+    include "{folder}/four.conf";
+}}
+protocol static six {{
+    ipv6;
+    check link yes;
+    include "{folder}/six.conf";
+}}
 protocol bgp peer {{
     local {router} as 65010;
     neighbor {peer} as {peer_as};
@@ -57,11 +65,18 @@ class BirdSpeaker(Listening):
         words = [found("bird"), "-f", "-c", str(config), "-s", str(self._control)]
         self._process = self._router.start(words, self._folder / "started.log")
         until = time.monotonic() + _STARTS
-        while not self._control.is_socket():
+        while not self._answers():
             if self._process.poll() is not None or time.monotonic() > until:
                 raise LabFailed(f"BIRD does not start: {(self._folder / 'started.log').read_text()[-200:]}")
             time.sleep(0.01)
         self.establish()
+
+    def _answers(self) -> bool:
+        try:
+            BirdSocket(self._control).__exit__()
+        except OSError:
+            return False
+        return True
 
     @staticmethod
     def texts(prefixes: Iterable[Prefix], leads: str) -> dict[str, str]:
