@@ -194,8 +194,10 @@ static __always_inline enum reason nd_verdict(const struct frame *frame, const s
 
 	bool solicits_neighbour = type == NEIGHBOUR_SOLICITATION;
 	bool unspecified = is_zero16(ipv6->source);
+	/* No prefix that is billed has any of fe80::/10 in it, and floods come from there: they are spared the look-up in the trie. */
+	bool may_be_billed = solicits_neighbour && (*(const __u16 *)ipv6->source & swap16(0xffc0)) != swap16(0xfe80);
 	if (!unspecified && !equal16(ipv6->source, link_local) &&
-	    !(solicits_neighbour && is_billed_ipv6(port, index, ethernet->source, ipv6->source)))
+	    !(may_be_billed && is_billed_ipv6(port, index, ethernet->source, ipv6->source)))
 		return REASON_ND_IP_SPOOF;
 	if (message->source_lladdr_options > 1)
 		return REASON_ND_LLADDR_MISMATCH;

@@ -1,7 +1,4 @@
-"""`python -m tests.bench.document`: README's numbers and docs/BENCHMARKS.md, written from the newest results file.
-
-Nothing of them is typed: a test compares both with what this would write.
-"""
+"""`python -m tests.bench.document`: README's numbers and docs/BENCHMARKS.md, written from the newest results file: none of them is typed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,10 +150,12 @@ def whole(results: Results) -> str:
 def main() -> None:
     """Write both."""
     results = Results(newest())
-    readme = ROOT / "README.md"
-    before, _, rest = readme.read_text().partition(BEGIN)
-    readme.write_text(before + summary(results) + rest.partition(END)[2])
     (ROOT / "docs/BENCHMARKS.md").write_text(whole(results))
+    readme = ROOT / "README.md"
+    before, begins, rest = readme.read_text().partition(BEGIN)
+    if not begins:
+        raise SystemExit(f"README.md does not say where its numbers go; write `{BEGIN}` and `{END}` there")
+    readme.write_text(before + summary(results) + rest.partition(END)[2])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,9 @@ FOLDER = Path(__file__).parents[2] / "bench/results"
 
 def newest() -> Path:
     """The file that README and figures are made of: the last by its name, which is a date."""
-    return sorted(FOLDER.glob("*.json"))[-1]
+    if not (files := sorted(FOLDER.glob("*.json"))):
+        raise SystemExit(f"nothing was measured yet: {FOLDER} is empty; `make bench` fills it")
+    return files[-1]
 
 
 class Results:
