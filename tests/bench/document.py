@@ -1,4 +1,4 @@
-"""`python -m tests.bench.document`: README's numbers and docs/BENCHMARKS.md, written from the newest results file: none of them is typed."""
+"""`python -m tests.bench.document`: README's numbers and docs/BENCHMARKS.md, written from the newest results: none of them is typed."""
 
 from collections.abc import Iterator
 from pathlib import Path
