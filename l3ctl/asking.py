@@ -30,7 +30,10 @@ def ask_for_rows(path: Path, question: dict[str, object], key: str) -> tuple[Ans
     Raises:
         AgentUnreachable, AgentRefused, BadInput: as `ask`.
     """
-    answer = _answer(path, question, _TIMEOUT).rstrip()
+    answer = _answer(path, question, _TIMEOUT)
+    if not answer.endswith(b"\n"):
+        raise AgentUnreachable(f"the agent at {path} broke off", "its log says why")
+    answer = answer.rstrip()
     # Once only, and not within a text: there the quotes would have backslashes before them.
     around, begins, rows = answer.partition(f', "{key}": ['.encode())
     told = _understood(path, around + b"}" if begins else answer)

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from l3ctl.asking import Answer
-from l3ctl.kernel.found import Look
+from l3ctl.kernel.found import Foreign, Look
 from l3ctl.model import LinkFacts
 from l3ctl.router import Router
 from l3ctl.status import Apart, announced, beside, heard, lately, rows
@@ -13,6 +13,10 @@ from l3ctl.troubles import troubles
 
 _RARELY = 50
 """times the time that it takes: so long others' routes, and what other hands have put into the filter's maps, are not looked for again"""
+_ALL_ANEW = 20
+"""such looks, of which one understands everything"""
+_UNTOLD = object()
+"""in the place of what ExaBGP holds: whatever that is, it is to be looked at"""
 
 
 class Kept:
@@ -26,9 +30,12 @@ class Kept:
         self._router = router
         self._standing: object = None
         self._readings: dict[str, tuple[object, ...]] = {}
+        self._rare = 0
+        self._foreign: list[Foreign] = []
+        """others' permanent neighbours"""
         self._rows: dict[str, tuple[str, bool]] = {}
         """as `rows` tells them, each as JSON without its end: there goes what is otherwise more often"""
-        self._held: object = None
+        self._held: object = _UNTOLD
         self._heard: dict[str, tuple[object, ...]] = {}
         self._announced: dict[str, str] = {}
         """the same of `announced`"""
@@ -39,39 +46,46 @@ class Kept:
     def status(self, failures: Sequence[dict[str, object]], agent: dict[str, object], apart: Apart, inventory: Answer) -> str:
         """All that `l3ctl status` tells, as the JSON of it: the ports last."""
         router = self._router
-        if self._look_at_ports(dict(router.links) or router.kernel.links(), router.kernel.look()) or self._held is not _held(router):
+        self._look_at_ports(dict(router.links) or router.kernel.links(), router.kernel.look())
+        if self._held is not _held(router):
             self._look_at_announcements()
         counters = router.filter.counters() if router.filter is not None else {}
         usual = _text_of(lately("", {}, {}))
         special = {name for name, counts in counters.items() if counts} | apart.held_down.keys()
         now = {name: _text_of(lately(name, counters, apart.held_down)) for name in special}
         ports = ", ".join(f"{{{self._rows[name][0]}, {self._announced[name]}, {now.get(name, usual)}}}" for name in sorted(self._rows))
-        around = beside(router, failures, agent, apart) | {"inventory": inventory}
+        foreign = [one.text for one in (*self._foreign, *router.present.rivals)]
+        around = beside(router, failures, agent, apart, foreign) | {"inventory": inventory}
         around["troubles"] = troubles(around, apart.held_down, self._behind)
         return f'{json.dumps(around)[:-1]}, "ports": [{ports}]}}'
 
-    def _look_at_ports(self, links: Mapping[str, LinkFacts], seen: Look) -> bool:
-        """Whether anything is otherwise."""
+    def _look_at_ports(self, links: Mapping[str, LinkFacts], seen: Look) -> None:
         router, began = self._router, time.monotonic()
         standing = links, seen.digest(), *router.told(), router.filter and router.filter.attached()
+        anew = False
         if began >= self._next:
+            self._rare += 1
+            anew = self._rare % _ALL_ANEW == 0
             if router.filter is not None:
                 router.filter.refresh(whole=False)
             router.present.look_for_rivals(seen)
             self._next = time.monotonic() + _RARELY * (time.monotonic() - began)
         elif standing == self._standing:
-            return False
+            return
         readings = router.readings(links, seen)
-        same = {name for name, reading in readings.items() if name in self._rows and self._readings.get(name) == reading}
-        self._rows = {name: self._rows[name] for name in same}
-        for name, row, even in rows(router, links, router.present.but(same, links, seen)):
-            self._rows[name] = _text_of(row), even
-        self._standing, self._readings = standing, readings
-        return True
+        # What is understood is looked up a moment after it was read; so every so often nothing is taken for what it was.
+        known = {} if anew else self._rows
+        told = {name: known[name] for name, reading in readings.items() if name in known and self._readings.get(name) == reading}
+        foreign = list(self._foreign)
+        for name, row, even in rows(router, links, router.present.but(frozenset(told), links, seen, foreign)):
+            told[name] = _text_of(row), even
+        # Together, and only now: what breaks off has changed nothing.
+        self._standing, self._readings, self._rows, self._foreign = standing, readings, told, foreign
+        self._held = _UNTOLD
 
     def _look_at_announcements(self) -> None:
         router = self._router
-        self._held, told = _held(router), heard(router)
+        held, told = _held(router), heard(router)
         for name, (_, even) in self._rows.items():
             port = router.ports[name]
             prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
@@ -83,6 +97,7 @@ class Kept:
         self._behind = sorted(name for name, (_, even) in self._rows.items() if not even or name in told.behind)
         for gone in self._announced.keys() - self._rows.keys():
             del self._announced[gone], self._heard[gone]
+        self._held = held
 
 
 def _held(router: Router) -> object:

@@ -22,8 +22,8 @@ class Present:
     def __init__(self, ports: Mapping[str, Port], settings: Settings, kernel: Kernel, filter_: Filter | None) -> None:
         self.ports, self.kernel, self.filter = ports, kernel, filter_
         self._neighbours: list[Foreign] = []
-        self._routes: tuple[Foreign, ...] = ()
-        """others'"""
+        self.rivals: tuple[Foreign, ...] = ()
+        """others' routes, when they were last looked for"""
         self.wishes: dict[str, frozenset[Announcement]] = {}
         """what is wished to be announced, by port: whether ExaBGP has it is the speaker's to know"""
         self.replace(ports, settings)
@@ -45,8 +45,8 @@ class Present:
 
     @property
     def foreign(self) -> list[str]:
-        """What others have where ours is, or would go, when that was last looked for."""
-        return [one.text for one in (*self._neighbours, *self._routes)]
+        """What others have where ours is, or would go, when everything was last looked at."""
+        return [one.text for one in (*self._neighbours, *self.rivals)]
 
     def each(self, links: Mapping[str, LinkFacts], seen: Look) -> Iterator[dict[str, PortState]]:
         """What is, of everything in turn, some ports at a time: all at once it would fill the memory of a small router. Renews `foreign`.
@@ -55,27 +55,31 @@ class Present:
         """
         if self.filter is not None:
             self.filter.refresh()
-        yield from self.but(frozenset(), links, seen)
+        foreign: list[Foreign] = []
+        yield from self.but((), links, seen, foreign)
+        self._neighbours = foreign
         self.look_for_rivals(seen)
 
     def look_for_rivals(self, seen: Look) -> None:
-        """Renew what `foreign` says of routes: others' of the same prefixes as ours, wherever they lead."""
-        self._routes = self.kernel.rivals(seen)
+        """Renew `rivals`: others' routes of the same prefixes as ours, wherever they lead."""
+        self.rivals = self.kernel.rivals(seen)
 
-    def but(self, ports: Collection[str], links: Mapping[str, LinkFacts], seen: Look) -> Iterator[dict[str, PortState]]:
+    def but(
+        self, ports: Collection[str], links: Mapping[str, LinkFacts], seen: Look, foreign: list[Foreign]
+    ) -> Iterator[dict[str, PortState]]:
         """The same as `each` without these ports, of which is known what is there; the filter's records as they were last read.
 
-        Of `foreign`, it renews the neighbours: of others' ports they are none of our business.
+        Of others' neighbours, `foreign` is what was known, and is renewed: these ports' stay in it. Where there is no port they are none of
+        our business.
         """
         names = self.ports.keys() | self.beside | self.wishes.keys()
         if self.filter is not None:
             names |= self.filter.ports()
         strays = {ORPHAN + netdev for netdev in self.kernel.interfaces(seen) if netdev not in self._port_at}
         everything = sorted((names | strays).difference(ports))
-        foreign = [one for one in self._neighbours if self._port_at.get(one.interface) in ports] if ports else []
+        foreign[:] = [one for one in foreign if self._port_at.get(one.interface) in ports]
         for start in range(0, len(everything), AT_ONCE):
             yield self.of(everything[start : start + AT_ONCE], links, seen, foreign)
-        self._neighbours = foreign
 
     def readings(self, links: Mapping[str, LinkFacts], seen: Look) -> dict[str, tuple[object, ...]]:
         """Of each port what is there, in a look at everything, as it reads: while it reads alike, it is what it was.

@@ -53,6 +53,8 @@ class Router:
         self._at_rest: dict[str, tuple[object, ...]] | None = None
         """how each port read that had nothing left to do; None before the first full pass, which does not wait for what serves the next"""
         self._passes = 0
+        self._works = 0
+        """how often anything was changed"""
         self.edition = 0
         """of ports and settings"""
         self.replace(ports, settings)
@@ -98,8 +100,8 @@ class Router:
         return ports
 
     def told(self) -> tuple[object, ...]:
-        """What others said that decides on what is wanted: between two that are equal, none of them said otherwise."""
-        return self.edition, dict(self.present.wishes), self.drained, self.held_down, self.away
+        """What others said that decides on what is wanted, and what was done: between two that are equal, nothing of it was otherwise."""
+        return self.edition, self._works, dict(self.present.wishes), self.drained, frozenset(self.held_down), frozenset(self.away)
 
     def readings(self, links: Mapping[str, LinkFacts], seen: Look) -> dict[str, tuple[object, ...]]:
         """Of each port all that decides on what differs between what is there and what should be, as it reads."""
@@ -154,6 +156,7 @@ class Router:
         """
         if changes:
             self._settled = None  # whatever comes of it
+            self._works += 1
         changes = self.leaving.hold(changes, self.ports, time.monotonic())
         failed = prepare(self.kernel, self.ports, changes)
         unprepared = {failure.change.port for failure in failed}
@@ -285,7 +288,7 @@ class Router:
         going: list[Change] = []
         coming: list[Change] = []
         unfinished: list[list[str]] = []
-        for have in self.present.but(at_rest.keys(), self.links, seen):
+        for have in self.present.but(at_rest.keys(), self.links, seen, []):
             changes = self._differences(have, self.links)
             differing = {change.port for change in changes}
             at_rest |= {name: readings[name] for name in have if name in readings and name not in differing}
@@ -295,7 +298,6 @@ class Router:
                 unfinished.append(sorted({change.port for change in rest}))
             else:
                 coming += rest
-        self.present.look_for_rivals(seen)
         self._settled, self._at_rest = None if going or coming or unfinished else now, at_rest
         self._removed &= {change.item for change in going if isinstance(change.item, Route)}  # the others are gone
         yield self.carry_out(in_order([*going, *coming]))

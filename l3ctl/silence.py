@@ -41,7 +41,8 @@ class Silence:
     def replace(self) -> None:
         """The router has another inventory."""
         self._damper.forget_all_but(self._router.ports.keys())
-        self._router.held_down &= self._router.ports.keys()
+        # not `&=` with keys: that is a set, which would be changed in place where it is remembered as it was
+        self._router.held_down = self._router.held_down.intersection(self._router.ports)
 
     def seconds_left(self) -> dict[str, float]:
         """Of the ports that are held down, if their links stay quiet."""

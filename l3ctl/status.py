@@ -34,7 +34,7 @@ def ports(router: Router) -> list[dict[str, object]]:
 def status(router: Router, inventory: Answer) -> Answer:
     """All of it, as a command finds it that looks for itself."""
     told = ports(router)
-    around = beside(router, [], None, Apart()) | {"inventory": inventory}
+    around = beside(router, [], None, Apart(), router.present.foreign) | {"inventory": inventory}
     return {**around, "troubles": troubles(around, {}, []), "ports": told}
 
 
@@ -96,7 +96,9 @@ def lately(name: str, counters: Mapping[str, dict[str, int]], held_down: Mapping
     return {"held_down": round(held_down[name], 1) if name in held_down else None, "counters": counters.get(name, {})}
 
 
-def beside(router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: Apart) -> Answer:
+def beside(
+    router: Router, failures: Sequence[dict[str, object]], agent: dict[str, object] | None, apart: Apart, foreign: Sequence[str]
+) -> Answer:
     """What is no port's."""
     return {
         "agent": agent,
@@ -104,7 +106,7 @@ def beside(router: Router, failures: Sequence[dict[str, object]], agent: dict[st
         "failed": list(failures),
         "duplicates": list(apart.duplicates),
         "unheard": router.speaker.unheard() if router.speaker is not None else [],
-        "foreign": router.present.foreign,
+        "foreign": list(foreign),
     }
 
 

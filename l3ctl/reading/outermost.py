@@ -19,8 +19,8 @@ def outermost_texts(path: Path) -> dict[str, str]:
     depth = documents = 0
     try:
         with path.open("rb") as file:
-            text = file.read(_SIZE_LIMIT + 1).decode()
-        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            raw = file.read(_SIZE_LIMIT + 1)
+        for event in yaml.parse(raw.decode(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             documents += isinstance(event, yaml.DocumentStartEvent)
             if documents > 1 or getattr(event, "anchor", None) or getattr(event, "tag", None):
                 return {}
@@ -33,5 +33,5 @@ def outermost_texts(path: Path) -> dict[str, str]:
     except (OSError, ValueError, OverflowError, yaml.YAMLError):
         return {}
     keys, values = keys_and_values[::2], keys_and_values[1::2]
-    said = dict(zip(keys, values, strict=True)) if len(text) <= _SIZE_LIMIT and len(set(keys)) == len(keys) else {}
+    said = dict(zip(keys, values, strict=True)) if len(raw) <= _SIZE_LIMIT and len(set(keys)) == len(keys) else {}
     return {key: value for key, value in said.items() if key is not None and value is not None}

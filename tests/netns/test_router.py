@@ -7,6 +7,7 @@ import pytest
 
 from l3ctl.desired import desired
 from l3ctl.kernel.sysctl import SETTINGS as SYSCTLS
+from l3ctl.silence import Silence
 from l3ctl.xdp.libbpf import Map
 from tests.netns.router_bench import DB1, DB_PREFIXES, FOREIGN_LLADDR, SETTINGS, WEB, WEB1, WEB_PREFIXES, Bench, veth
 
@@ -266,3 +267,13 @@ def test_a_neighbour_of_ours_with_one_state_too_many_is_made_anew_once(bench: Be
     bench.settle()
     assert bench.full_pass() == ([], [])
     assert "PERMANENT" in bench.show("neigh", "show", str(WEB.link_local), "dev", "p0")
+
+
+def test_what_a_pass_remembers_is_not_changed_by_who_holds_a_port_down(bench: Bench, tmp_path: Path) -> None:
+    bench.full_pass()
+    bench.router.held_down = frozenset({"web1"})
+    silence = Silence(bench.router, tmp_path / "drained", None)
+    silence.replace()
+    before = bench.router.told()
+    bench.router.held_down -= {"web1"}
+    assert bench.router.told() != before

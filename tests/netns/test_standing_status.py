@@ -95,6 +95,24 @@ def test_a_permanent_neighbour_of_somebody_elses(lab: Lab, standing: dict[str, d
     assert foreign(lab) == before
 
 
+def test_what_a_full_pass_has_seen_meanwhile_is_not_told_of_later(lab: Lab, standing: dict[str, dict[str, Any]]) -> None:
+    before = foreign(lab)
+    for _ in range(2):
+        lab.router.ip(f"neigh add 203.0.113.98 lladdr 52:54:00:00:00:98 nud permanent dev {WEB1.port}")
+        lab.l3ctl("apply")
+        lab.router.ip(f"neigh del 203.0.113.98 dev {WEB1.port}")
+        assert foreign(lab) == before
+    lab.router.ip(f"neigh add 203.0.113.98 lladdr 52:54:00:00:00:98 nud permanent dev {WEB1.port}")
+    there = foreign(lab)
+    assert len(there) == len(before) + 1
+    lab.router.ip(f"neigh del 203.0.113.98 dev {WEB1.port}")
+    lab.l3ctl("apply")
+    lab.router.ip(f"neigh add 203.0.113.98 lladdr 52:54:00:00:00:98 nud permanent dev {WEB1.port}")
+    assert foreign(lab) == there
+    lab.router.ip(f"neigh del 203.0.113.98 dev {WEB1.port}")
+    assert foreign(lab) == before
+
+
 def test_a_filter_that_is_taken_off_by_hand(lab: Lab, standing: dict[str, dict[str, Any]]) -> None:
     ifindex = json.loads(lab.router.run("ip", "-j", "link", "show", WEB1.port))[0]["ifindex"]
     pin = lab.run_dir / f"bpf/l3ctl/link-{ifindex}"

@@ -332,6 +332,25 @@ def test_many_objects_are_handed_on_as_they_came_and_printed_one_a_line(
         assert sum(line.startswith("  {") for line in printed.split("\n")) == len(rows)
 
 
+def test_an_answer_that_breaks_off_is_as_if_no_agent_were_there(tmp_path: Path) -> None:
+    path = tmp_path / "agent.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def half() -> None:
+            client, _ = listener.accept()
+            with client:
+                client.recv(100)
+                client.sendall(b'{"bgp": null, "rows": [{"name": "a"}')
+
+        speaks = threading.Thread(target=half)
+        speaks.start()
+        with pytest.raises(AgentUnreachable, match="broke off"):
+            ask_for_rows(path, {"command": "status"}, "rows")
+        speaks.join()
+
+
 def test_an_answer_without_the_objects_is_an_error_or_of_another_version(serve: Callable[..., Agent]) -> None:
     answers: list[dict[str, Any]] = [{"error": "not today"}, {"rows": [{"name": "a"}], "bgp": None}, {"bgp": None, "rows": [{}], "more": 1}]
     path = serve(lambda _: answers.pop(0)).path
