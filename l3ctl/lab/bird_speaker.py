@@ -3,12 +3,10 @@
 It knows by itself whether the link of a route is up (`check link`); what else changes is written into the file, and `configure` said.
 """
 
-import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Self
 
 from l3ctl.errors import LabFailed
 from l3ctl.lab.bgp_peer import BgpPeer
@@ -53,7 +51,6 @@ class BirdSpeaker(Listening):
         self._router, self._folder = crowd.router, crowd.run_dir / "bird"
         self._folder.mkdir()
         self._control = self._folder / "bird.ctl"
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, prefixes: Iterable[Prefix] = (), leads: str = "blackhole") -> None:
         """Start it with static routes of these, and wait for its session."""
@@ -98,18 +95,3 @@ class BirdSpeaker(Listening):
             if "Reconfig" not in (said := bird.ask("configure")):
                 raise LabFailed(f"BIRD says: {said}")
         return self.last_of(Verb.ANNOUNCE, prefixes) - began
-
-    def stop(self) -> None:
-        """End it, and with it all that it announces."""
-        if self._process is not None:
-            self._process.terminate()
-            self._process.wait(_STARTS)
-            self._process = None
-        self.peer.drop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self.peer.close()

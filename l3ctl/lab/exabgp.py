@@ -64,10 +64,11 @@ def wait_for(file: BgpPeer | socket.socket, what: str, until: float | None = Non
 
 
 class Listening:
-    """Whoever speaks BGP to a peer that only listens."""
+    """Whoever speaks BGP to a peer that only listens: a program that is not started yet, and its peer, which is there."""
 
     def __init__(self, peer: BgpPeer) -> None:
         self.peer = peer
+        self._process: subprocess.Popen[bytes] | None = None
 
     def establish(self) -> None:
         """Wait for the session."""
@@ -88,22 +89,6 @@ class Listening:
                     at = seen.at
         return at
 
-
-class Exabgp(Listening):
-    """One ExaBGP, which is not started yet, and its peer, which is there. `helper_socket` is where its helper calls."""
-
-    def __init__(self, crowd: Crowd, name: str, peer: IPv6Address = PEER) -> None:
-        self.helper_socket = crowd.run_dir / f"{name}.sock"
-        self._router, self._config, self._log = crowd.router, crowd.run_dir / f"{name}.conf", crowd.run_dir / f"{name}.log"
-        with crowd.far.entered():
-            super().__init__(BgpPeer(peer, _PEER_AS, _PEER_ID))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, config: str) -> None:
-        """Start it with this configuration."""
-        self._config.write_text(config)
-        self._process = self._router.start([str(_EXABGP), "server", str(self._config)], self._log, environment(None))
-
     def stop(self) -> None:
         """End it, and with it all that it announces."""
         if self._process is not None:
@@ -118,6 +103,21 @@ class Exabgp(Listening):
     def __exit__(self, *_: object) -> None:
         self.stop()
         self.peer.close()
+
+
+class Exabgp(Listening):
+    """One ExaBGP, which is not started yet, and its peer, which is there. `helper_socket` is where its helper calls."""
+
+    def __init__(self, crowd: Crowd, name: str, peer: IPv6Address = PEER) -> None:
+        self.helper_socket = crowd.run_dir / f"{name}.sock"
+        self._router, self._config, self._log = crowd.router, crowd.run_dir / f"{name}.conf", crowd.run_dir / f"{name}.log"
+        with crowd.far.entered():
+            super().__init__(BgpPeer(peer, _PEER_AS, _PEER_ID))
+
+    def start(self, config: str) -> None:
+        """Start it with this configuration."""
+        self._config.write_text(config)
+        self._process = self._router.start([str(_EXABGP), "server", str(self._config)], self._log, environment(None))
 
 
 class Floor(Exabgp):
