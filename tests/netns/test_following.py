@@ -38,7 +38,12 @@ class Site(SoleAgent):
 
     def start(self) -> None:
         super().start()
-        self.wait(lambda: self.l3ctl("status", "--json", ok=(0, 1)) != "" and self.status()["agent"] is not None)
+        self.wait(self.answers)
+
+    def answers(self) -> bool:
+        """Before it listens, a status is the command's own look, which needs the inventory and ends with 2 where that is gone."""
+        told = self.l3ctl("status", "--json", ok=(0, 1, 2))
+        return told != "" and json.loads(told)["agent"] is not None
 
     def routes(self) -> dict[str, str]:
         shown = json.loads(self.router.run("ip", "-6", "-j", "route", "show", "proto", "201"))
