@@ -45,8 +45,8 @@ def tables(*, quick: bool) -> dict[str, Iterator[Row]]:
             "agent": bench_agent(200, 1),
         }
     return {
-        "filter": bench_filter(11, 500_000),
-        "line": bench_line(9, 300_000),
+        "filter": bench_filter(25, 500_000),
+        "line": bench_line(25, 100_000),
         "forward": bench_forward(7),
         "attack": bench_attack(5),
         "kernel": chain(bench_kernel(5), bench_programming(5)),
