@@ -11,17 +11,10 @@ from pathlib import Path
 import click
 
 from l3ctl.cli.options import with_json
-from l3ctl.lab.bench_agent import bench_agent
 from l3ctl.lab.bench_asking import bench_asking
-from l3ctl.lab.bench_attack import bench_attack
-from l3ctl.lab.bench_bgp import bench_bgp
-from l3ctl.lab.bench_filter import bench_filter
-from l3ctl.lab.bench_forward import bench_forward
 from l3ctl.lab.bench_inventory import bench_inventory
-from l3ctl.lab.bench_kernel import bench_kernel
-from l3ctl.lab.bench_line import bench_line, missing
+from l3ctl.lab.bench_line import missing
 from l3ctl.lab.bench_liveness import bench_liveness
-from l3ctl.lab.bench_programming import bench_programming
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
 from l3ctl.lab.results import tables, write
@@ -42,50 +35,48 @@ def filter_(quick: bool, as_json_text: bool) -> None:
     require_namespaces()
     require_bpf()
     _note_missing()
-    alone = bench_filter(5, 100_000, crowded=False) if quick else bench_filter(11, 500_000)
-    line, forward = (bench_line(3, 50_000), bench_forward(2)) if quick else (bench_line(9, 300_000), bench_forward(7))
-    _print(chain(alone, line, forward), as_json_text)
+    every = tables(quick=quick)
+    _print(chain(every["filter"], every["line"], every["forward"]), as_json_text)
 
 
 @command.command("attack")
-@click.option("--quick", is_flag=True, help="Two attacks at one rate, once.")
+@click.option("--quick", is_flag=True, help="One attack at one rate, once.")
 @with_json
 def attack(quick: bool, as_json_text: bool) -> None:
     """What floods do to a router and to those who share it, beside routers that are guarded otherwise."""
     require_namespaces()
     require_bpf()
-    _print(bench_attack(1, ("ns", "arp-request"), ("20k",)) if quick else bench_attack(5), as_json_text)
+    _print(tables(quick=quick)["attack"], as_json_text)
 
 
 @command.command("agent")
-@click.option("--quick", is_flag=True, help="A tenth of the ports, twice.")
+@click.option("--quick", is_flag=True, help="200 ports, once.")
 @with_json
 def agent(quick: bool, as_json_text: bool) -> None:
     """What an agent costs: from its start until everything is in place, in memory, at rest, and for a record that changes."""
     require_namespaces()
     require_bpf()
-    _print(bench_agent(1_000, 2) if quick else bench_agent(10_000, 5), as_json_text)
+    _print(tables(quick=quick)["agent"], as_json_text)
 
 
 @command.command("kernel")
-@click.option("--quick", is_flag=True, help="A tenth of the entries, and three rounds.")
+@click.option("--quick", is_flag=True, help="A fiftieth of the entries, once.")
 @with_json
 def kernel(quick: bool, as_json_text: bool) -> None:
     """What neighbours and routes cost in bulk, and a comparison that finds nothing to do, beside iproute2, pyroute2 and the limit."""
     require_namespaces()
     require_bpf()
-    ours, others = (bench_kernel(3, 0.1), bench_programming(3, 0.1)) if quick else (bench_kernel(5), bench_programming(5))
-    _print(chain(ours, others), as_json_text)
+    _print(tables(quick=quick)["kernel"], as_json_text)
 
 
 @command.command("bgp")
-@click.option("--quick", is_flag=True, help="A tenth of the events and prefixes, in fewer rounds.")
+@click.option("--quick", is_flag=True, help="A fiftieth of the prefixes and few events, once.")
 @with_json
 def bgp(quick: bool, as_json_text: bool) -> None:
     """How long an announcement takes, from a link's event to the peer, as a ratio to a script that only writes to ExaBGP."""
     require_namespaces()
     require_bpf()
-    _print(bench_bgp(2, 50, 3, 0.1) if quick else bench_bgp(10, 100, 5), as_json_text)
+    _print(tables(quick=quick)["bgp"], as_json_text)
 
 
 @command.command("inventory")

@@ -30,6 +30,8 @@ _PREFIXES = IPv6Address("2001:db8::")
 _ADDRESSES = IPv4Address("10.0.0.0")
 """far from the host's own, and in a namespace of its own"""
 _SCALE = (1_000, 10_000, 100_000)
+_CROWDS = (("1k", 1_000, 1), ("10k", 10_000, 1), ("100k", 10_000, 10))
+"""name of the number of hosts, ports, and hosts of each"""
 
 
 def make_neighbours(count: int) -> list[Item]:
@@ -131,8 +133,15 @@ def _compared(router: Router) -> float:
     return took
 
 
-def _comparison(count: int, repeats: int) -> Row:
-    with Crowd(f"l3bench{os.getpid()}", count) as crowd, crowd.router.entered(), Kernel() as kernel:
+def _dumped(kernel: Kernel, crowd: Crowd) -> float:
+    """Seconds in which the same is read, and understood as far as a comparison needs it."""
+    began = time.perf_counter()
+    kernel.read([port.interface for port in crowd.ports])
+    return time.perf_counter() - began
+
+
+def _comparison(scale: str, ports: int, hosts: int, repeats: int) -> Iterator[Row]:
+    with Crowd(f"l3bench{os.getpid()}", ports, hosts=hosts) as crowd, crowd.router.entered(), Kernel() as kernel:
         filter_ = Filter(crowd.run_dir / "bpf")
         filter_.open(source_guard=False)
         router = Router(crowd.ports, crowd.settings, kernel, filter_, None)
@@ -140,9 +149,11 @@ def _comparison(count: int, repeats: int) -> Row:
         if failed:
             raise LabFailed(f"{failed[0].change}: {failed[0].reason}")
         _compared(router)
-        pairs = [(_compared(router), _shown(crowd.router)) for _ in range(repeats)]
+        rounds = [(_compared(router), _dumped(kernel, crowd), _shown(crowd.router)) for _ in range(repeats)]
         filter_.detach()
-    return row_of("noop-10k", "s", "ip neigh show, ip -6 route show, ip route show", pairs)
+    shown = "ip neigh show, ip -6 route show, ip route show"
+    yield row_of(f"noop-{scale}", "s", shown, [(one[0], one[2]) for one in rounds])
+    yield row_of(f"dump-{scale}", "s", shown, [(one[1], one[2]) for one in rounds])
 
 
 def _healing(repeats: int, injuries: int) -> Row:
@@ -161,7 +172,8 @@ def bench_kernel(repeats: int, share: float = 1.0) -> Iterator[Row]:
         yield _beside_ip("neighbours-100k", make_neighbours(int(100_000 * share)), repeats, folder)
         yield _beside_ip("routes6-100k", make_routes6(int(100_000 * share)), repeats, folder)
         yield _beside_one_metric("routes4-20k", int(20_000 * share), repeats)
-        yield _comparison(int(10_000 * share), repeats)
+        for scale, ports, hosts in _CROWDS:
+            yield from _comparison(scale, max(1, int(ports * share)), hosts, repeats)
         yield _healing(repeats, int(100 * share) or 1)
         if share == 1.0:
             yield _growth("neighbours-growth", make_neighbours, repeats)

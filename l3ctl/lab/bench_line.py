@@ -1,8 +1,10 @@
 """What a frame costs the router that drops or answers it, end to end: as from a NIC, beside what would be taken instead.
 
-All defences stand at once, each on a line of its own, and are given the same frames in turn.
+All defences stand at once, each on a line of its own, and are given the same frames in short turns: what else the machine does in a moment
+falls on few of them, and the median leaves it out.
 """
 
+import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
@@ -35,8 +37,8 @@ def missing() -> list[Defence]:
     return [one for one in PEERS if not one.is_here()]
 
 
-def bench_line(rounds: int, count: int) -> Iterator[Row]:
-    """CPU nanoseconds a frame, of `count` in each of `rounds` rounds: ours and every peer in turn."""
+def bench_line(rounds: int, turns: int, count: int) -> Iterator[Row]:
+    """CPU nanoseconds a frame: in a round `count` by ours and by every peer in turn, so many times, and the median of these."""
     peers = [one for one in PEERS if one.is_here()]
     judge = Judge(policy("lo"))
     for verdict, group in (("drop", DROPPED), ("answer", ANSWERED)):
@@ -47,17 +49,21 @@ def bench_line(rounds: int, count: int) -> Iterator[Row]:
         lines = {one: stack.enter_context(Line(number)) for number, one in enumerate((OURS, *peers))}
         held = [defence.build(line) for defence, line in lines.items()]
         for name, frame in DROPPED.items():
-            yield from _beside(f"line-{name}", frame, lines, peers, rounds, count)
+            yield from _beside(f"line-{name}", frame, lines, peers, rounds, turns, count)
         for name, frame in ANSWERED.items():
-            yield from _beside(f"line-answer-{name}", frame, lines, [KERNEL], rounds, count)
+            yield from _beside(f"line-answer-{name}", frame, lines, [KERNEL], rounds, turns, count)
         del held
 
 
-def _beside(name: str, frame: bytes, lines: dict[Defence, Line], peers: Sequence[Defence], rounds: int, count: int) -> Iterator[Row]:
+def _beside(
+    name: str, frame: bytes, lines: dict[Defence, Line], peers: Sequence[Defence], rounds: int, turns: int, count: int
+) -> Iterator[Row]:
+    both = (OURS, *peers)
+    for one in both:  # once for nothing: caches
+        lines[one].cost(frame, count)
     costs: list[dict[Defence, float]] = []
-    for number in range(rounds + 1):
-        costs.append({one: lines[one].cost(frame, count) for one in (OURS, *peers)})
-        if not number:
-            costs.clear()  # once for nothing: caches
+    for _ in range(rounds):
+        each = [{one: lines[one].cost(frame, count) for one in both} for _ in range(turns)]
+        costs.append({one: statistics.median(turn[one] for turn in each) for one in both})
     for peer in peers:
         yield row_of(f"{name}-{peer.name}", "ns", peer.title, [(each[OURS], each[peer]) for each in costs])

@@ -36,8 +36,8 @@ def tables(*, quick: bool) -> dict[str, Iterator[Row]]:
     """Each table by its name. Nothing is measured before its rows are asked for."""
     if quick:
         return {
-            "filter": bench_filter(5, 50_000, crowded=False),
-            "line": bench_line(1, 20_000),
+            "filter": bench_filter(3, 5_000, crowded=False),
+            "line": bench_line(1, 1, 20_000),
             "forward": bench_forward(1),
             "attack": bench_attack(1, ("ns",), ("20k",)),
             "kernel": chain(bench_kernel(1, 0.02), bench_programming(1, 0.02)),
@@ -45,8 +45,8 @@ def tables(*, quick: bool) -> dict[str, Iterator[Row]]:
             "agent": bench_agent(200, 1),
         }
     return {
-        "filter": bench_filter(25, 500_000),
-        "line": bench_line(25, 100_000),
+        "filter": bench_filter(11, 200_000),
+        "line": bench_line(9, 5, 50_000),
         "forward": bench_forward(7),
         "attack": bench_attack(5),
         "kernel": chain(bench_kernel(5), bench_programming(5)),

@@ -24,7 +24,7 @@ def by_name(rows: list[Row]) -> dict[str, Row]:
 
 def test_every_frame_is_measured_beside_every_defence() -> None:
     assert missing() == []
-    rows = by_name(list(bench_line(1, 20_000)))
+    rows = by_name(list(bench_line(1, 1, 20_000)))
     assert set(rows) == {
         *(f"line-{frame}-{peer.name}" for frame in DROPPED for peer in PEERS),
         *(f"line-answer-{frame}-kernel" for frame in ANSWERED),
