@@ -109,15 +109,21 @@ def asking(quick: bool, as_json_text: bool) -> None:
 
 @command.command("all")
 @click.option("--quick", is_flag=True, help="Everything once and small: whether it works, in three minutes.")
+@click.option("--table", "only", multiple=True, help="This one alone, or these; others that the file has stay in it.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file for the results, with what they were measured on.")
 @with_json
-def all_(quick: bool, output: Path | None, as_json_text: bool) -> None:
+def all_(quick: bool, only: tuple[str, ...], output: Path | None, as_json_text: bool) -> None:
     """Every table that README shows. Takes most of an hour, in which the machine should have nothing else to do."""
     require_namespaces()
     require_bpf()
     _note_missing()
+    every = tables(quick=quick)
+    if unknown := [name for name in only if name not in every]:
+        raise click.BadParameter(f"{unknown[0]}: no such table; there are {', '.join(every)}", param_hint="--table")
     rows: dict[str, list[Row]] = {}
-    for name, table in tables(quick=quick).items():
+    for name, table in every.items():
+        if only and name not in only:
+            continue
         if not as_json_text:
             click.secho(name, bold=True)
         rows[name] = []

@@ -84,9 +84,12 @@ def _commit() -> str:
 
 
 def write(path: Path, rows: dict[str, list[Row]]) -> None:
-    """Whole or not at all."""
+    """Whole or not at all. What the file has of other tables stays, with when they were measured and of which commit."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    before = json.loads(path.read_text()) if path.exists() else {}
+    now = machine()
+    made = before.get("measured", {}) | {name: {"date": now["date"], "commit": now["commit"]} for name in rows}
+    found_ = before.get("tables", {}) | {name: [asdict(row) for row in one] for name, one in rows.items()}
     fresh = path.with_suffix(".new")
-    told = machine() | {"tables": {name: [asdict(row) for row in found_] for name, found_ in rows.items()}}
-    fresh.write_text(json.dumps(told, indent=1) + "\n")
+    fresh.write_text(json.dumps(now | {"measured": made, "tables": found_}, indent=1) + "\n")
     fresh.replace(path)

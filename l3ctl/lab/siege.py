@@ -180,9 +180,10 @@ class Siege(Crowd):
         return made
 
     def neighbours(self) -> int:
-        """How many entries the router's table has that it learnt."""
+        """How many entries the router's table has that it learnt, but for the upstream's own, who asks for the router now and then."""
         shown = self.router.run("ip", "neigh", "show", "nud", "all")
-        return sum("PERMANENT" not in line and "NOARP" not in line for line in shown.splitlines())
+        own = ("PERMANENT", "NOARP", f" dev {self._uplink} ")
+        return sum(not any(word in line for word in own) for line in shown.splitlines())
 
     def received(self) -> tuple[int, int]:
         """Packets and bytes that have come to upstream."""

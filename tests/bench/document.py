@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from re import fullmatch
 from typing import Any
 
+from tests.bench.reasons import BY_NOTHING, REASONS
 from tests.bench.results import Results, newest, number
 
 ROOT = Path(__file__).parents[2]
@@ -51,21 +53,34 @@ REST = {
     "forward-tcp-guard": "the same, source guard on",
     "forward-udp-on": "UDP of 1,400 bytes through the router, more is better",
     "forward-udp-guard": "the same, source guard on",
-    "neighbours-100k": "100,000 permanent neighbours added",
-    "routes6-100k": "100,000 IPv6 routes added",
-    "routes4-20k": "20,000 IPv4 routes via IPv6 next hops on one netdev",
+    "neighbours-100k-batch": "100,000 permanent neighbours added",
+    "neighbours-10k-pyroute2": "10,000 of them",
+    "neighbours-1k-ip": "1,000 of them",
+    "neighbours-100k-limit": "100,000 of them",
+    "routes6-100k-batch": "100,000 IPv6 routes added",
+    "routes6-100k-limit": "the same",
+    "routes4-100k-batch": "100,000 IPv4 routes via IPv6 next hops, all on one netdev, added",
+    "routes4-20k": "20,000 of them",
     "noop-10k": "comparison of 10,000 ports that finds nothing to do",
+    "noop-100k": "the same with ten hosts on each",
     "heal-p99": "an injury healed, 99th of 100",
     "neighbours-growth": "growth from 1,000 to 100,000 neighbours",
     "routes6-growth": "growth from 1,000 to 100,000 IPv6 routes",
     "link-to-update-p50": "link event to the UPDATEs of its /64 and /32 at the peer, median",
+    "link-to-update-p50-bird": "the same",
     "link-to-update-p99": "the same, 99th of 100",
     "cold-10k": "10,000 prefixes, from a relay that calls to the last one at the peer",
+    "cold-50k": "50,000",
+    "cold-10k-bird": "10,000 prefixes, from nothing to the last one at the peer",
     "start-10k": "an agent of 10,000 ports, from nothing until all is in place",
     "rss-10k": "its memory",
     "idle-10k": "its CPU at rest",
     "change-10k": "a changed record, until the kernel has it",
 }
+MORE_IS_BETTER = ("Gbit/s", "Mpps")
+COSTS = {"p99": "an innocent's ping, 99th of 100, ms", "cpu": "CPU per frame of the attack, ns"}
+SHOWN = "20k"
+"""the rate of README's tables of attacks"""
 
 
 def _spread(row: dict[str, Any]) -> str:
@@ -103,6 +118,51 @@ def _attack(results: Results, rates: tuple[str, ...]) -> Iterator[str]:
             yield f"| {' | '.join(cells)} |"
 
 
+def _attack_costs(results: Results) -> Iterator[str]:
+    designs = " | ".join(DESIGNS.values())
+    yield f"| attack, {RATES[SHOWN]} | {' | '.join(f'{title}: l3ctl | {designs}' for title in COSTS.values())} |"
+    yield "|---" + "|---" * (len(DESIGNS) + 1) * len(COSTS) + "|"
+    for attack, title in ATTACKS.items():
+        cells = [title]
+        for measure in COSTS:
+            rows = [results.rows.get(f"attack-{attack}-{SHOWN}-{measure}-{design}") for design in DESIGNS]
+            known = [row for row in rows if row]
+            cells += [number(known[0]["ours"]) if known else "", *(number(row["reference"]) if row else "nobody answered" for row in rows)]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _shown(results: Results) -> Iterator[dict[str, Any]]:
+    """Every row with a ratio that README has."""
+    names = [
+        *(f"{frame}-{peer}" for frame in FRAMES for peer in PEERS),
+        *(f"attack-{attack}-{SHOWN}-{measure}-{design}" for attack in ATTACKS for measure in COSTS for design in DESIGNS),
+        *SINGLE,
+        *REST,
+    ]
+    return (row for name in names if (row := results.rows.get(name)) and row["ratio"] is not None)
+
+
+def _behind(results: Results) -> Iterator[str]:
+    """Wherever somebody else is ahead: by how much, why, and what would change it. Raises `KeyError` where nobody has said why."""
+    worst: dict[str, float] = {}
+    for row in _shown(results):
+        times = 1 / row["ratio"] if row["unit"] in MORE_IS_BETTER else row["ratio"]
+        if times >= BY_NOTHING:
+            worst[_reason(row["name"])] = max(times, worst.get(_reason(row["name"]), 0))
+    yield "| where l3ctl is behind | times, at most | why | what would change it |"
+    yield "|---|---|---|---|"
+    for pattern, (what, why, change) in REASONS.items():
+        if pattern in worst:
+            yield f"| {what} | {worst[pattern]:.2f} | {why} | {change} |"
+
+
+def _reason(name: str) -> str:
+    for pattern in REASONS:
+        if fullmatch(pattern, name):
+            return pattern
+    raise KeyError(f"{name}: l3ctl is behind, and tests/bench/reasons.py does not say why")
+
+
 def _rest(results: Results) -> Iterator[str]:
     yield "| what | beside | l3ctl | reference | ratio (lowest to highest) |"
     yield "|---|---|---|---|---|"
@@ -118,9 +178,11 @@ def summary(results: Results) -> str:
     parts = [
         f"Measured in turn in one run ({results.machine()}; [all rows](docs/BENCHMARKS.md)).",
         "\n".join(_line(results)),
-        "\n".join(_attack(results, ("20k",))),
+        "\n".join(_attack(results, (SHOWN,))),
+        "\n".join(_attack_costs(results)),
         "\n".join(_single(results)),
         "\n".join(_rest(results)),
+        "\n".join(_behind(results)),
     ]
     return "\n\n".join([BEGIN, *parts, END])
 
@@ -140,7 +202,7 @@ def whole(results: Results) -> str:
     ]
     head = "| row | beside | l3ctl | reference | unit | ratio (lowest to highest) | rounds |"
     for table, rows in results.tables.items():
-        lines += ["", f"## {table}", "", head, "|---" * 7 + "|"]
+        lines += ["", f"## {table}", "", f"Commit {results.told['measured'][table]['commit']}.", "", head, "|---" * 7 + "|"]
         for row in rows:
             cells = (row["name"], row["reference_name"], number(row["ours"]), number(row["reference"]), row["unit"], _spread(row))
             lines.append(f"| {' | '.join(cells)} | {row['repeats']} |")

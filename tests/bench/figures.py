@@ -29,6 +29,8 @@ _COLOURS = {
     "routed": "#bf8700",
     "routed-nft": "#0969da",
 }
+_WIDEST, _NARROWER = 6.5, 1.7
+"""points of the lines that lie above each other"""
 _RATES = ("2k", "20k", "100k", "max")
 _WIDTH = 9.0
 """inches; README shows it at some 900 pixels"""
@@ -90,14 +92,13 @@ def draw_attack(results: Results) -> Any:
     lines = {"ours": "l3ctl", **DESIGNS}
     for column, attack in enumerate(ATTACKS):
         for axes, measure in zip(rows[:, column], ("cold", "neighbours"), strict=True):
-            for design, title in lines.items():
+            for number, (design, title) in enumerate(lines.items()):
                 key = "ours" if design == "ours" else "reference"
                 other = "on-link" if design == "ours" else design
                 values = [results.rows[f"attack-{attack}-{rate}-{measure}-{other}"][key] for rate in _RATES]
-                thick = (
-                    {"linewidth": 6, "zorder": 1} if design == "ours" else {"linewidth": 1.5, "marker": "o", "markersize": 4, "zorder": 2}
-                )
-                axes.plot(_RATES, values, label=title, color=_COLOURS.get(design, _OURS), clip_on=False, **thick)
+                width = _WIDEST - number * _NARROWER  # those below show at the edges of those above
+                look = {"linewidth": width, "marker": "o", "markersize": 1.7 * width, "zorder": 1 + number}
+                axes.plot(_RATES, values, label=title, color=_COLOURS.get(design, _OURS), clip_on=False, **look)
             axes.set_ylim(0, 42 if measure == "cold" else 1150)
         rows[0, column].set_title(attack, fontsize=10)
     rows[0, 0].set_ylabel("cold hosts reached, of 40")

@@ -1,6 +1,7 @@
 """A results file, as `l3ctl bench all --output FILE` writes it; and the newest of those in the tree."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ class Results:
         self.rows = {row["name"]: row for rows in self.tables.values() for row in rows}
 
     def machine(self) -> str:
-        """In a sentence's part."""
-        return f"{self.told['cpu']}, Linux {self.told['kernel']}, {self.told['date']}, commit {self.told['commit']}"
+        """In a sentence's part. Tables that were measured of another commit than most are named with theirs."""
+        measured = {name: one["commit"] for name, one in self.told["measured"].items()}
+        usual = Counter(measured.values()).most_common(1)[0][0]
+        others = "".join(f", {name} {commit}" for name, commit in measured.items() if commit != usual)
+        return f"{self.told['cpu']}, Linux {self.told['kernel']}, {self.told['date']}, commit {usual}{others}"
 
 
 def number(value: float) -> str:
-    """Three digits that count, without an exponent."""
-    if value == 0:
-        return "0"
+    """Three digits that count, without an exponent; a whole number as it is."""
+    if value == int(value):
+        return f"{value:,.0f}"
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{value:,.{3 if abs(value) < 0.1 else digits}f}"

@@ -56,7 +56,7 @@ def test_results_say_what_they_were_measured_on(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     told = json.loads(output.read_text())
-    assert {"date", "commit", "kernel", "cpu", "cpus", "memory_mib", "versions", "tables"} == told.keys()
+    assert {"date", "commit", "kernel", "cpu", "cpus", "memory_mib", "versions", "measured", "tables"} == told.keys()
     assert [row for rows in told["tables"].values() for row in rows] == [json.loads(line) for line in done.stdout.splitlines()]
     assert set(told["tables"]) == {"filter", "line", "forward", "attack", "kernel", "bgp", "agent"}
     assert {"nftables", "iproute2", "exabgp"} <= told["versions"].keys()

@@ -1,6 +1,5 @@
 """What the README and the other documents say is what the repository holds."""
 
-import json
 import re
 from pathlib import Path
 from typing import get_args
@@ -12,40 +11,27 @@ from l3ctl.cli import COMMANDS
 from l3ctl.configuration import SourceSettings
 from l3ctl.site import load_configuration
 from l3ctl.xdp.abi import abi
+from tests.bench.document import summary, whole
+from tests.bench.results import Results, newest
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+FIGURES = [f"{name}-{theme}.svg" for name in ("line", "attack") for theme in ("light", "dark")]
 DOCUMENTS = sorted(["README.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md")), "vagrant/README.md"])
 
 
-def test_its_numbers_are_those_of_the_results_file() -> None:
-    rows = json.loads((ROOT / "docs/results/filter.json").read_text())["rows"]
-    told = re.findall(r"\| ([\d.]+) ns \| ([\d.]+) ns \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", README)
-    assert told == [
-        (f"{row['ours']:.1f}", f"{row['reference']:.1f}", *(f"{row[key]:.2f}" for key in ("ratio", "low", "high"))) for row in rows
-    ]
-    assert len(rows) == 10
+def test_its_numbers_are_those_of_the_newest_results() -> None:
+    results = Results(newest())
+    assert summary(results) in README
+    assert (ROOT / "docs/BENCHMARKS.md").read_text() == whole(results)
+    assert set(FIGURES) == {path.name for path in (ROOT / "docs/figures").iterdir()}
+    assert all(f"docs/figures/{name}" in README for name in FIGURES)
 
 
-def test_its_numbers_of_the_kernel_are_those_of_the_results_file() -> None:
-    rows = {row["name"]: row for row in json.loads((ROOT / "docs/results/kernel.json").read_text())["rows"]}
-    told = re.findall(r"\| ([\d.]+) s \| ([\d.]+) s \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", README)
-    shown = [rows[name] for name in ("neighbours-100k", "routes6-100k", "routes4-20k", "noop-10k", "heal-p99")]
-    assert told == [
-        (f"{row['ours']:.3f}", f"{row['reference']:.3f}", *(f"{row[key]:.2f}" for key in ("ratio", "low", "high"))) for row in shown
-    ]
-    growth = re.search(r"exponent of ([\d.]+) for neighbours and ([\d.]+) for routes", README)
-    assert growth
-    assert growth.groups() == tuple(f"{rows[name]['ours']:.2f}" for name in ("neighbours-growth", "routes6-growth"))
-
-
-def test_its_numbers_of_announcing_are_those_of_the_results_file() -> None:
-    rows = {row["name"]: row for row in json.loads((ROOT / "docs/results/bgp.json").read_text())["rows"]}
-    told = re.findall(r"\| ([\d.]+) ms \| ([\d.]+) ms \| ([\d.]+) \| ([\d.]+) to ([\d.]+) \|", README)
-    shown = [rows[name] for name in ("link-to-update-p50", "link-to-update-p99", "cold-10k")]
-    assert told == [
-        (*(f"{row[key]:.1f}" for key in ("ours", "reference")), *(f"{row[key]:.2f}" for key in ("ratio", "low", "high"))) for row in shown
-    ]
+def test_every_table_was_measured_often_enough() -> None:
+    tables = Results(newest()).tables
+    assert set(tables) >= {"filter", "line", "attack", "kernel", "bgp", "agent"}
+    assert {row["name"] for rows in tables.values() for row in rows if row["repeats"] < 5} == set()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

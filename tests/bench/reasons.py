@@ -1,0 +1,89 @@
+"""Why l3ctl is behind where it is, and what would change that: for README's table. Which rows are is left to the results."""
+
+BY_NOTHING = 1.05
+"""times; a difference of less is none on a machine that others use too"""
+
+_LIMIT = "an empty program, which reads nothing of a frame, is the limit and no filter"
+REASONS: dict[str, tuple[str, str, str]] = {
+    "pass-tcp6|pass-udp4|pass-tagged": (
+        "ordinary traffic, beside an empty program",
+        "some twenty instructions tell it from ARP and ND: two to six nanoseconds",
+        f"nothing: {_LIMIT}",
+    ),
+    "pass-.*-guard.*": (
+        "ordinary traffic with source guard, beside an empty program",
+        "two look-ups in arrays, on a trunk three, each of which waits for the one before",
+        "a look-up less: what is compared could stand beside the pointer to the port",
+    ),
+    "drop-.*|answer-.*": (
+        "ARP and ND alone, beside an empty program",
+        "each frame is looked up, verified down to its checksum, counted by port and reason, and kept as evidence as far as there is room",
+        f"little: {_LIMIT}",
+    ),
+    "line-.*-xdp-drop": (
+        "ARP and ND as from a NIC, beside an empty program that drops all",
+        "the same, and the frame has to come from memory, which an empty program does not read",
+        f"little: {_LIMIT}",
+    ),
+    "line-.*-(xdp-filter|tc-bpf)": (
+        "ARP and ND as from a NIC, beside other BPF programs",
+        "they look at a type and an address at most",
+        "little: who tells a billed sender from another has to look him up",
+    ),
+    "attack-.*-cpu-.*": (
+        "CPU per frame of an attack, beside other routers",
+        "the router's kernel refuses those frames early by itself, and here the filter runs in generic mode, after an skb was made",
+        "a netdev with native XDP: see the table of frames as from a NIC",
+    ),
+    "attack-.*-p99-.*": (
+        "an innocent's ping under attack, beside other routers",
+        "two CPUs for the attacker, the router and the innocent: what is late is late by scheduling",
+        "a machine with more CPUs than the lab has threads",
+    ),
+    "forward-.*": (
+        "throughput, beside the same router without a filter",
+        "on a veth the filter runs in generic mode, which copies frames that have no headroom",
+        "a netdev with native XDP",
+    ),
+    ".*-limit": (
+        "neighbours and routes in bulk, beside messages made in advance",
+        "the limit's messages are made before the clock starts, and it asks for one acknowledgement, so it cannot say which entry failed",
+        "a packer in C, which would be worth a tenth of a second in 100,000",
+    ),
+    ".*-growth": (
+        "growth of the cost with the number of entries, beside linear",
+        "a hundred times as many entries fit no cache, neither the kernel's tables nor the messages",
+        "nothing of ours: the kernel's own time, which is the limit above, grows alike",
+    ),
+    "(noop|dump)-.*": (
+        "reading the kernel's tables, beside iproute2's",
+        "every entry is compared with what is wanted, links and the filter's maps too, in Python",
+        "little: it is asked once a minute",
+    ),
+    "link-to-update-.*-bird|cold-.*-bird": (
+        "announcing, beside BIRD alone",
+        "ExaBGP is Python and takes one command after the other; BIRD is C, but knows no inventory: somebody must write its configuration",
+        "another speaker behind the relay; who needs no more than a static table should take BIRD",
+    ),
+    "link-to-update-.*": (
+        "announcing, beside a script's write",
+        "the agent reads the event, looks at the port's links, and has its routes in the kernel before it announces them",
+        "little: announcing first would send traffic to where no route is yet",
+    ),
+    "cold-.*": (
+        "many prefixes, beside a script's lines",
+        "the relay hands on what ExaBGP has answered before it sends more, and the agent waits for that",
+        "longer commands, which ExaBGP answers later",
+    ),
+    "start-.*": (
+        "an agent's start, beside `ip -batch`",
+        "it also sets sysctls of every netdev, loads the filter, fills its maps, and looks at all of it",
+        "sysctls of many netdevs in one call, which the kernel does not have",
+    ),
+    "rss-.*|idle-.*|change-.*": (
+        "an agent at rest, or one that reads a changed record",
+        "an agent remembers and compares ten thousand ports; the reference does nothing, or knows beforehand what to change",
+        "nothing: they are measures, not rivals",
+    ),
+}
+"""regular expression of a row's name -> what, why, what would change it; the first that matches"""

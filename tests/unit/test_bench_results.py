@@ -1,0 +1,43 @@
+"""The file of all benchmarks: what is measured anew stands in it beside what was measured before."""
+
+import json
+from pathlib import Path
+
+from l3ctl.lab.bench_row import Row, row_of, worst_row
+from l3ctl.lab.results import write
+from tests.bench.document import whole
+from tests.bench.results import Results, number
+
+
+def row(name: str) -> Row:
+    return row_of(name, "s", "a peer", [(1.0, 2.0), (1.0, 4.0), (3.0, 3.0)])
+
+
+def test_a_table_that_is_measured_anew_takes_the_old_ones_place_and_the_others_stay(tmp_path: Path) -> None:
+    file = tmp_path / "bench/results/day.json"
+    write(file, {"kernel": [row("one")], "agent": [row("two")]})
+    told = json.loads(file.read_text())
+    told["measured"]["kernel"]["commit"] = "an older one"
+    file.write_text(json.dumps(told))
+    write(file, {"agent": [row("three")]})
+    told = json.loads(file.read_text())
+    assert {name: [one["name"] for one in rows] for name, rows in told["tables"].items()} == {"kernel": ["one"], "agent": ["three"]}
+    assert told["measured"]["kernel"]["commit"] == "an older one"
+    assert told["measured"]["agent"] == {"date": told["date"], "commit": told["commit"]}
+    assert [path.name for path in file.parent.iterdir()] == ["day.json"]
+
+
+def test_ratios_are_medians_of_rounds_and_there_is_none_to_nothing(tmp_path: Path) -> None:
+    assert (row("one").ratio, row("one").low, row("one").high, row("one").repeats) == (0.5, 0.25, 1.0, 3)
+    nothing = worst_row("two", "lost", "a peer", [(0.0, 0.0), (0.5, 1.0)], max)
+    assert (nothing.ours, nothing.reference, nothing.ratio) == (0.5, 1.0, None)
+    write(tmp_path / "day.json", {"kernel": [row("one"), nothing]})
+    results = Results(tmp_path / "day.json")
+    results.path = Path(__file__).parents[2] / "bench/results/day.json"  # as it is named in a document
+    shown = whole(results)
+    assert "| one | a peer | 1 | 3 | s | 0.50 (0.25 to 1.00) | 3 |" in shown
+    assert "| two | a peer | 0.50 | 1 | lost | – | 2 |" in shown
+
+
+def test_numbers_have_three_digits_that_count() -> None:
+    assert [number(value) for value in (0, 40, 1234.6, 12.34, 1.234, 0.0123)] == ["0", "40", "1,235", "12.3", "1.23", "0.012"]
