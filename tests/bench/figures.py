@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,10 @@ def main() -> None:
         for theme in _INK:
             with _page(theme):
                 figure = draw(results)
-                figure.savefig(FOLDER / f"{name}-{theme}.svg", metadata={"Date": None})
+                drawn = StringIO()
+                figure.savefig(drawn, metadata={"Date": None})
+                lines = (line.rstrip() for line in drawn.getvalue().splitlines())  # else each has a blank at its end
+                (FOLDER / f"{name}-{theme}.svg").write_text("\n".join(lines) + "\n")
                 plt.close(figure)
 
 
