@@ -106,7 +106,7 @@ faults: setup ## Every fault of the matrix, as a table, which docs/FAULTS.md the
 		cat .make/faults.txt; [ $$status != 0 ] || cp .make/faults.md docs/FAULTS.md; exit $$status
 
 RESULTS ?= bench/results/$(shell date +%Y-%m-%d).json
-bench: setup ## Measure everything beside peers and limits, most of an hour, into RESULTS=bench/results/DATE.json; or one TABLE=agent of it anew
+bench: setup ## Measure everything beside peers and limits, about an hour, into RESULTS=bench/results/DATE.json; or one TABLE=agent of it anew
 	@$(call install_packages,$(BENCH_PACKAGES))
 	@$(L3CTL) bench all $(TABLE:%=--table %) --output $(RESULTS)
 

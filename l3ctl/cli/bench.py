@@ -17,7 +17,7 @@ from l3ctl.lab.bench_line import missing
 from l3ctl.lab.bench_liveness import bench_liveness
 from l3ctl.lab.bench_row import Row
 from l3ctl.lab.machine import require_bpf, require_namespaces
-from l3ctl.lab.results import tables, write
+from l3ctl.lab.results import earlier, tables, write
 from l3ctl.wording import counted
 
 
@@ -113,13 +113,15 @@ def asking(quick: bool, as_json_text: bool) -> None:
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file for the results, with what they were measured on.")
 @with_json
 def all_(quick: bool, only: tuple[str, ...], output: Path | None, as_json_text: bool) -> None:
-    """Every table that README shows. Takes most of an hour, in which the machine should have nothing else to do."""
+    """Every table that README shows. Takes about an hour, in which the machine should have nothing else to do."""
     require_namespaces()
     require_bpf()
     _note_missing()
     every = tables(quick=quick)
     if unknown := [name for name in only if name not in every]:
         raise click.BadParameter(f"{unknown[0]}: no such table; there are {', '.join(every)}", param_hint="--table")
+    if output is not None:
+        earlier(output)  # not after an hour's measuring
     rows: dict[str, list[Row]] = {}
     for name, table in every.items():
         if only and name not in only:

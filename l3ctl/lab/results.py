@@ -10,8 +10,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from l3ctl import __version__
+from l3ctl.errors import LabFailed
 from l3ctl.lab.bench_agent import bench_agent
 from l3ctl.lab.bench_attack import bench_attack
 from l3ctl.lab.bench_bgp import bench_bgp
@@ -83,10 +85,23 @@ def _commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
+def earlier(path: Path) -> dict[str, Any]:
+    """What a results file says already; nothing where there is none. Raises `LabFailed` for what is no such file."""
+    if not path.exists():
+        return {}
+    try:
+        told = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise LabFailed(f"{path}: not a results file ({error}); name another, or remove it") from error
+    if not isinstance(told, dict) or not all(isinstance(told.get(key), dict) for key in ("measured", "tables")):
+        raise LabFailed(f"{path}: not a results file; name another, or remove it")
+    return told
+
+
 def write(path: Path, rows: dict[str, list[Row]]) -> None:
     """Whole or not at all. What the file has of other tables stays, with when they were measured and of which commit."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    before = json.loads(path.read_text()) if path.exists() else {}
+    before = earlier(path)
     now = machine()
     made = before.get("measured", {}) | {name: {"date": now["date"], "commit": now["commit"]} for name in rows}
     found_ = before.get("tables", {}) | {name: [asdict(row) for row in one] for name, one in rows.items()}

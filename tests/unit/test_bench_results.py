@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+import pytest
+
+from l3ctl.errors import LabFailed
 from l3ctl.lab.bench_row import Row, row_of, worst_row
 from l3ctl.lab.results import write
 from tests.bench.document import whole
@@ -37,6 +40,15 @@ def test_ratios_are_medians_of_rounds_and_there_is_none_to_nothing(tmp_path: Pat
     shown = whole(results)
     assert "| one | a peer | 1 | 3 | s | 0.50 (0.25 to 1.00) | 3 |" in shown
     assert "| two | a peer | 0.50 | 1 | lost | – | 2 |" in shown
+
+
+@pytest.mark.parametrize("said", ["", "{", "[]", "{}", '{"measured": [], "tables": {}}', "\udc80"])
+def test_what_is_no_results_file_is_refused_and_stays(tmp_path: Path, said: str) -> None:
+    file = tmp_path / "day.json"
+    file.write_text(said, errors="surrogateescape")
+    with pytest.raises(LabFailed, match=r"day\.json: not a results file"):
+        write(file, {"agent": [row("one")]})
+    assert file.read_text(errors="surrogateescape") == said
 
 
 def test_numbers_have_three_digits_that_count() -> None:
