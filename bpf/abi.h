@@ -42,11 +42,27 @@
 /* Netdevs whose ifindex is past the array's end stand in a hash: a hypervisor's taps come and go, and an ifindex never comes again. */
 #define MAX_FAR_NETDEVS 16384
 
-/* ifs[ifindex], or far_ifs[ifindex]: where to look for the port. untagged_port is an index into ports, trunk an index + 1; 0 is none. */
+/*
+ * vlans[(trunk - 1) * 4096 + VLAN id]: whose frames these are, as an index into ports; 0 is none. Beside it stands what the source guard
+ * asks of most frames, copied from the port's record: each look-up less is a tenth of what a frame costs. Such a copy can only let a frame
+ * pass at once; what it does not welcome is judged by the record. The prefix is the upper half of the record's, which must not be longer
+ * than that; else it is all ones under a mask of zeroes, which no address is in.
+ */
+struct pointer {
+	__u32 port;
+	__u32 address;
+	__u8 lladdr[6];
+	__u16 flags;
+	__u8 prefix[8];
+	__u8 prefix_mask[8];
+};
+
+/* ifs[ifindex], or far_ifs[ifindex]: where to look for the port. A trunk is an index + 1; 0 is none. `untagged` stands first. */
 struct netdev {
-	__u32 untagged_port;
+	__u8 untagged[32]; /* struct pointer */
 	__u32 trunk;
 	__u32 flags;
+	__u32 reserved[6]; /* up to a power of two, which an array finds without a multiplication */
 };
 
 /*

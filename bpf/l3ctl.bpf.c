@@ -7,7 +7,7 @@
 
 BPF_ARRAY(ifs, struct netdev, MAX_IFINDEX);
 BPF_TABLE("hash", __u32, struct netdev, far_ifs, MAX_FAR_NETDEVS);
-BPF_ARRAY(vlans, __u32, MAX_TRUNKS * 4096); /* [trunk * 4096 + VLAN id] -> port index, 0 is none */
+BPF_ARRAY(vlans, struct pointer, MAX_TRUNKS * 4096);
 BPF_ARRAY(ports, struct port, MAX_PORTS);
 BPF_ARRAY(names, struct port_name, MAX_PORTS);
 BPF_ARRAY(budgets, __u64, MAX_PORTS); /* [port] -> theoretical arrival time of the next answer, in ns of the coarse clock */
@@ -190,16 +190,22 @@ static __always_inline struct netdev *find_netdev(__u32 ifindex)
 	return netdev ? netdev : far_ifs.lookup(&ifindex);
 }
 
+/* What points to the port a frame belongs to; NULL: nothing does. */
+static __always_inline const struct pointer *find_pointer(const struct netdev *netdev, __u16 vlan_id)
+{
+	if (vlan_id == UNTAGGED)
+		return (const void *)netdev->untagged;
+	if (!netdev->trunk)
+		return NULL;
+	__u32 cell = (netdev->trunk - 1) * 4096 + vlan_id;
+	return vlans.lookup(&cell);
+}
+
 /* The port a frame belongs to, as index; 0: none. */
 static __always_inline __u32 find_port(const struct netdev *netdev, __u16 vlan_id)
 {
-	if (vlan_id == UNTAGGED)
-		return netdev->untagged_port;
-	if (!netdev->trunk)
-		return 0;
-	__u32 cell = (netdev->trunk - 1) * 4096 + vlan_id;
-	__u32 *index = vlans.lookup(&cell);
-	return index ? *index : 0;
+	const struct pointer *pointer = find_pointer(netdev, vlan_id);
+	return pointer ? pointer->port : 0;
 }
 
 /*
@@ -234,8 +240,8 @@ static __always_inline enum reason judge_nd(struct frame *frame, const struct po
 
 #ifdef SOURCE_GUARD
 /*
- * The source guard's question about an ordinary frame, answered from the port's record alone where the port has no more to it than that
- * holds: its first host's MAC, first prefix and first address. False: not answered here. Frames of no port are index 0, which has no flags.
+ * The source guard's question about an ordinary frame, answered from what stands beside the pointer to its port: the first host's MAC, first
+ * prefix and first address. False: not answered here. What points nowhere has no flags.
  */
 static __always_inline bool is_welcome(const struct xdp_md *context, const void *data, __u32 packet, bool ipv4)
 {
@@ -243,25 +249,20 @@ static __always_inline bool is_welcome(const struct xdp_md *context, const void 
 	struct netdev *netdev = ifs.lookup(&ifindex);
 	if (!netdev)
 		return false;
-	__u32 index = netdev->untagged_port;
-	if (packet != ETHERNET_HEADER) {
-		__u16 vlan_id = swap16(*(const __u16 *)(data + ETHERNET_HEADER)) & 0xfff;
-		index = find_port(netdev, vlan_id ? vlan_id : UNTAGGED);
-	}
-	if (!index && netdev->flags & NETDEV_MAY_HIDE_TAGS)
-		return false;
-	struct port *port = ports.lookup(&index);
-	if (!port)
-		return false;
-	if (!(port->flags & PORT_SOURCE_GUARD))
-		return true;
-	if (!equal_lladdr(port->lladdr, data + 6))
+	__u16 vlan_id = 0;
+	if (packet != ETHERNET_HEADER)
+		vlan_id = swap16(*(const __u16 *)(data + ETHERNET_HEADER)) & 0xfff;
+	const struct pointer *pointer = find_pointer(netdev, vlan_id ? vlan_id : UNTAGGED);
+	if (!pointer || !(pointer->flags & PORT_SOURCE_GUARD))
+		return (pointer && pointer->port) || !(netdev->flags & NETDEV_MAY_HIDE_TAGS);
+	if (!equal_lladdr(pointer->lladdr, data + 6))
 		return false;
 	if (ipv4) {
 		__u32 source = *(const __u32 *)(data + packet + 12);
-		return source && source == port->address;
+		return source && source == pointer->address;
 	}
-	return is_in_prefix(port, data + packet + 8);
+	const __u64 *prefix = (const void *)pointer->prefix, *mask = (const void *)pointer->prefix_mask;
+	return (*(const __u64 *)(data + packet + 8) & *mask) == *prefix;
 }
 #else
 static __always_inline bool is_welcome(const struct xdp_md *context, const void *data, __u32 packet, bool ipv4)

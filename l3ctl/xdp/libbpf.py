@@ -113,7 +113,9 @@ class Map(Descriptor):
         return value.raw
 
     def update(self, key: bytes, value: bytes) -> None:
-        """Set the value at `key`."""
+        """Set the value at `key`. One of another length is a caller's mistake, and would be read from beyond its end."""
+        if (len(key), len(value)) != (self.key_size, self.room):
+            raise ValueError(f"a map of keys of {self.key_size} bytes and values of {self.room} was given {len(key)} and {len(value)}")
         _call("bpf_map_update_elem", self.fd, key, value, ctypes.c_uint64(0))
 
     def delete(self, key: bytes) -> None:

@@ -1,6 +1,7 @@
 """Which port the frames of a netdev, and of each VLAN on it, belong to: the maps `ifs` and `vlans`.
 
-A trunk's VLANs stand in `vlans` in a slot of 4,096 cells, numbered from 1, that its entry in `ifs` names.
+A trunk's VLANs stand in `vlans` in a slot of 4,096 cells, numbered from 1, that its entry in `ifs` names. What points to a port is packed
+as `struct pointer`, and holds more than the port's index, with which it begins.
 """
 
 import errno
@@ -11,23 +12,37 @@ from hashlib import blake2b
 from l3ctl.errors import FilterFailed
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import Map
+from l3ctl.xdp.records import neutral_pointer
 
 _CELLS = 4096
 Place = tuple[int, int | None]
 """ifindex and VLAN id; None: untagged"""
 
 
+_NOWHERE = bytes(32)
+_PER_POINTER = len(_NOWHERE) // 4
+
+
 def _key(number: int) -> bytes:
     return number.to_bytes(4, "little")
+
+
+def _index(pointer: bytes | None) -> int:
+    return int.from_bytes(pointer[:4], "little") if pointer is not None else 0
 
 
 @dataclass(frozen=True, slots=True)
 class Netdev:
     """An entry of `ifs`: 0 is none."""
 
-    untagged_port: int = 0
+    untagged: bytes = _NOWHERE
     trunk: int = 0
     flags: int = 0
+
+    @property
+    def untagged_port(self) -> int:
+        """The index that untagged frames belong to."""
+        return _index(self.untagged)
 
 
 class Pointers:
@@ -75,7 +90,7 @@ class Pointers:
         first = (trunk - 1) * _CELLS
         if first + _CELLS > self._vlans.max_entries:
             return []
-        indexes = memoryview(self._vlans.array(first, _CELLS)).cast("I")
+        indexes = memoryview(self._vlans.array(first, _CELLS)).cast("I")[::_PER_POINTER]
         return [(first + vlan_id, index) for vlan_id, index in enumerate(indexes) if index]
 
     def guards(self, ifindex: int) -> bool:
@@ -97,10 +112,10 @@ class Pointers:
 
     def _parse(self, raw: bytes) -> Netdev:
         layout = abi().structs["netdev"]
-        return Netdev(**{name: layout.number(raw, name) for name in layout.members})
+        return Netdev(layout.data(raw, "untagged"), layout.number(raw, "trunk"), layout.number(raw, "flags"))
 
     def _write(self, ifindex: int, netdev: Netdev) -> None:
-        packed = abi().structs["netdev"].pack(untagged_port=netdev.untagged_port, trunk=netdev.trunk, flags=netdev.flags)
+        packed = abi().structs["netdev"].pack(untagged=netdev.untagged, trunk=netdev.trunk, flags=netdev.flags)
         if ifindex >= self._ifs.max_entries and netdev == Netdev():
             self._far_ifs.delete(_key(ifindex))
             return
@@ -111,14 +126,14 @@ class Pointers:
                 raise
             raise FilterFailed(f"the filter holds {self._far_ifs.max_entries} netdevs of high numbers and is full") from error
 
-    def hold(self, index: int, place: Place) -> bool:
-        """Whether the frames of `place`, and no others, belong to the port at `index`. What should point there is looked up."""
-        ifindex, vlan_id = place
+    def hold(self, pointer: bytes, place: Place) -> bool:
+        """Whether this points from `place`, and nothing from elsewhere, to the port it names. What should point there is looked up."""
+        (ifindex, vlan_id), index = place, _index(pointer)
         netdev = self.netdev(ifindex)
         if vlan_id is None:
-            return netdev.untagged_port == index and self._untagged.get(index) == {ifindex} and not self._cells.get(index)
+            return netdev.untagged == pointer and self._untagged.get(index) == {ifindex} and not self._cells.get(index)
         cell = (netdev.trunk - 1) * _CELLS + vlan_id
-        points = 0 < vlan_id < _CELLS and netdev.trunk > 0 and self._vlans.lookup(_key(cell)) == _key(index)
+        points = 0 < vlan_id < _CELLS and netdev.trunk > 0 and self._vlans.lookup(_key(cell)) == pointer
         return points and self._cells.get(index) == {cell} and not self._untagged.get(index)
 
     def make_room(self, place: Place) -> None:
@@ -132,25 +147,41 @@ class Pointers:
             raise FilterFailed(f"the filter holds {len(self._trunks)} trunks and is full")
         trunk = min(free)
         for cell, _ in self._slot(trunk):  # of whoever had it and did not come to its end
-            self._vlans.update(_key(cell), _key(0))
+            self._vlans.update(_key(cell), _NOWHERE)
         self._write(ifindex, replace(netdev, trunk=trunk))
         self._trunks[ifindex] = trunk
 
-    def point(self, index: int, place: Place, flags: int) -> None:
-        """Let the frames of `place` belong to the port at `index`, the netdev having these flags; `make_room` was there before."""
+    def suspend(self, pointer: bytes, place: Place) -> None:
+        """Where something else points from `place` than this, let nobody be welcome by it: its record is about to change, or gives way.
+
+        Who is killed between the record and `point` leaves a filter that judges by the record, and not by what it was before.
+        """
         ifindex, vlan_id = place
+        netdev = self.netdev(ifindex)
+        if vlan_id is None:
+            if netdev.untagged_port and netdev.untagged != pointer:
+                self._write(ifindex, replace(netdev, untagged=neutral_pointer(netdev.untagged_port)))
+            return
+        cell = _key((netdev.trunk - 1) * _CELLS + vlan_id)
+        points = self._vlans.lookup(cell)
+        if (index := _index(points)) and points != pointer:
+            self._vlans.update(cell, neutral_pointer(index))
+
+    def point(self, pointer: bytes, place: Place, flags: int) -> None:
+        """Let the frames of `place` belong to the port that this names, the netdev having these flags; `make_room` was there before."""
+        (ifindex, vlan_id), index = place, _index(pointer)
         netdev = replace(self.netdev(ifindex), flags=flags)
         if vlan_id is None:
             self._untagged.get(netdev.untagged_port, set()).discard(ifindex)
             self._untagged.setdefault(index, set()).add(ifindex)
-            self._write(ifindex, replace(netdev, untagged_port=index))
+            self._write(ifindex, replace(netdev, untagged=pointer))
             return
         cell = (netdev.trunk - 1) * _CELLS + vlan_id
         for cells in self._cells.values() if self._taken(cell, index) else ():
             cells.discard(cell)
         self._cells.setdefault(index, set()).add(cell)
         self._used.setdefault(netdev.trunk, set()).add(cell)
-        self._vlans.update(_key(cell), _key(index))
+        self._vlans.update(_key(cell), pointer)
         self._write(ifindex, netdev)
 
     def mark(self, ifindex: int, flags: int) -> None:
@@ -160,7 +191,7 @@ class Pointers:
             self._write(ifindex, replace(netdev, flags=flags))
 
     def _taken(self, cell: int, index: int) -> bool:
-        return self._vlans.lookup(_key(cell)) not in (_key(0), _key(index))
+        return _index(self._vlans.lookup(_key(cell))) not in (0, index)
 
     def unpoint(self, index: int, ifindex: int, keep: Place | None = None) -> set[int]:
         """Let no frames belong to the port at `index`, but for those of `keep`.
@@ -174,14 +205,14 @@ class Pointers:
             touched.add(pointing)
             netdev = self.netdev(pointing)
             if netdev.untagged_port == index:
-                self._write(pointing, replace(netdev, untagged_port=0))
+                self._write(pointing, replace(netdev, untagged=_NOWHERE))
         kept_cell = (self._trunks.get(kept, 0) - 1) * _CELLS + vlan_id if vlan_id is not None else -1
         for cell in self._cells.get(index, set()) - {kept_cell}:
             self._cells[index].discard(cell)
             self._used.get(cell // _CELLS + 1, set()).discard(cell)
             touched.update(ifindex for ifindex, trunk in self._trunks.items() if trunk == cell // _CELLS + 1)
-            if self._vlans.lookup(_key(cell)) == _key(index):
-                self._vlans.update(_key(cell), _key(0))
+            if _index(self._vlans.lookup(_key(cell))) == index:
+                self._vlans.update(_key(cell), _NOWHERE)
         for one in touched - {kept}:
             self._settle(one)
         return {one for one in touched if not self.guards(one)}

@@ -13,6 +13,10 @@ KEYS = {"hosts": "host_key", "prefixes": "prefix_key", "gateways": "gateway_key"
 _V4_MAPPED = bytes(10) + b"\xff\xff"
 _NOBODY = bytes(6)
 """the MAC under which the prefixes stand that the router answers ARP for"""
+_HALF = 64
+"""bits of a prefix that stand beside a pointer"""
+_NO_PREFIX = b"\xff" * 8
+"""under a mask of zeroes: no address is in it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     first = policy.hosts[0]
     inline: dict[str, int | bytes] = {"prefix": b"\xff" * 16}
     if first.ipv6:
-        inline |= {"prefix": first.ipv6[0].network_address.packed, "prefix_mask": first.ipv6[0].netmask.packed}
+        most = next((prefix for prefix in first.ipv6 if prefix.prefixlen <= _HALF), first.ipv6[0])  # one that can stand beside the pointer
+        inline |= {"prefix": most.network_address.packed, "prefix_mask": most.netmask.packed}
     if first.ipv4:
         inline["address"] = int.from_bytes(first.ipv4[0].packed, "little")
     if asked4 := [gateway for gateway in policy.gateways if gateway.version == 4]:
@@ -121,6 +126,22 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
         ),
         gateways=frozenset(structs["gateway_key"].pack(port=index, address=_mapped(gateway)) for gateway in policy.gateways),
     )
+
+
+def pointer_to(index: int, port: bytes) -> bytes:
+    """What points to a port with this record, or records that begin with it: its index, and what the source guard asks of most frames."""
+    layout = abi().structs["port"]
+    lladdr, flags, address = (layout.data(port, name) for name in ("lladdr", "flags", "address"))
+    prefix, mask = (layout.data(port, name) for name in ("prefix", "prefix_mask"))
+    if mask[8:] != bytes(8):
+        prefix, mask = _NO_PREFIX, bytes(8)
+    return b"".join((index.to_bytes(4, "little"), address, lladdr, flags, prefix[:8], mask[:8]))
+
+
+def neutral_pointer(index: int) -> bytes:
+    """What points to a port and welcomes nobody, so that all its frames are judged by the record."""
+    flags = abi().numbers["PORT_SOURCE_GUARD"].to_bytes(2, "little")
+    return b"".join((index.to_bytes(4, "little"), bytes(4), _NOBODY, flags, _NO_PREFIX, bytes(8)))
 
 
 def port_of(kind: str, key: bytes) -> int:

@@ -11,7 +11,7 @@ from l3ctl.xdp.abi import abi
 from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Netdev, Place, Pointers
-from l3ctl.xdp.records import KEYS, Records, decode, encode, netdev_flags, pack, port_of, unpack
+from l3ctl.xdp.records import KEYS, Records, decode, encode, netdev_flags, pack, pointer_to, port_of, unpack
 from l3ctl.xdp.together import Together, made_by_ports, strictness
 
 Reading = tuple[bytes, int, str, int]
@@ -172,7 +172,7 @@ class Tables:
         packed = self._records[index]
         ifindex, vlan_id = _place(packed)
         netdev = self._pointers.netdev(ifindex)
-        holds = ifindex in netdevs and self._pointers.hold(index, (ifindex, vlan_id))
+        holds = ifindex in netdevs and self._pointers.hold(pointer_to(index, packed), (ifindex, vlan_id))
         holds = holds and netdev.flags & made_by_ports() == self._made_by_ports(ifindex, netdev)
         return packed, index, netdevs[ifindex] if holds else "", netdev.flags & ~made_by_ports()
 
@@ -212,6 +212,8 @@ class Tables:
             raise
         if old is not None:
             bare |= self._pointers.unpoint(index, _place(old.port)[0], place)
+        pointer = pointer_to(index, new.port)
+        self._pointers.suspend(pointer, place)
         self._maps["ports"].update(_key(index), new.port)
         self._maps["names"].update(_key(index), new.name)
         self._indexes[policy.port] = index
@@ -222,7 +224,7 @@ class Tables:
         else:
             self._together.put(index, ifindex, new.port)
             made = self._made_by_ports(ifindex, self._pointers.netdev(ifindex))
-        self._pointers.point(index, place, netdev_flags(policy) | made)
+        self._pointers.point(pointer, place, netdev_flags(policy) | made)
         if old is not None:
             self._mark(_place(old.port)[0])
             self._remove_entries(old, keep=new)

@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 
 from l3ctl.model import Mode, Port, PortPolicy
+from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import Map
 from tests.netns.router_bench import DB, DB_PREFIXES, SETTINGS, WEB, WEB_PREFIXES, Bench
 
@@ -32,7 +33,7 @@ def made_of(bench: Bench, *ports: Port) -> list[str]:
 
 def flags(bench: Bench) -> int:
     raw = Map.open(bench.pins / "map-ifs").lookup(struct.pack("<I", bench.router.links["p0"].ifindex)) or b""
-    return int(struct.unpack("<III", raw)[2])
+    return abi().structs["netdev"].number(raw, "flags")
 
 
 def test_a_port_that_changes_its_mode_is_all_that_changes(build: Callable[..., Bench]) -> None:
@@ -57,7 +58,8 @@ def test_a_hand_that_loosens_the_trunk_is_seen_at_the_next_tick(build: Callable[
     made_of(bench, replace(Y, mode=Mode.AUDIT), Z)
     ifs, key = Map.open(bench.pins / "map-ifs"), struct.pack("<I", bench.router.links["p0"].ifindex)
     raw = ifs.lookup(key) or b""
-    ifs.update(key, raw[:8] + struct.pack("<I", 2))
+    at = abi().structs["netdev"].members["flags"].offset
+    ifs.update(key, raw[:at] + struct.pack("<I", 2) + raw[at + 4 :])
     assert bench.untold.look() == {"y", "z"}
     assert bench.look() == []
     assert ifs.lookup(key) == raw

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from l3ctl.lladdr import format_lladdr
 from l3ctl.model import Host, Mode, PortPolicy
 from l3ctl.xdp.abi import abi
-from l3ctl.xdp.records import Records, decode, encode, netdev_flags, port_of
+from l3ctl.xdp.records import Records, decode, encode, netdev_flags, neutral_pointer, pointer_to, port_of
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 PORT, UNTAGGED = abi().structs["port"], abi().numbers["UNTAGGED"]
@@ -181,3 +181,27 @@ def test_the_bucket_is_what_rate_and_burst_say() -> None:
     assert PORT.number(port, "answer_ahead") == 4_000_000
     assert PORT.number(port, "vlan_id") == 11
     assert PORT.number(encode(replace(a_policy(), vlan_id=None), 7, 9).port, "vlan_id") == UNTAGGED
+
+
+@given(policies(), indexes)
+def test_a_pointer_says_of_the_first_host_what_the_record_says(policy: PortPolicy, index: int) -> None:
+    layout, (first, *_) = abi().structs["pointer"], policy.hosts
+    pointer = pointer_to(index, encode(policy, index, 9).port)
+    assert len(pointer) == layout.size
+    assert layout.number(pointer, "port") == index
+    assert format_lladdr(layout.data(pointer, "lladdr")) == first.lladdr
+    assert bool(layout.number(pointer, "flags") & abi().numbers["PORT_SOURCE_GUARD"]) == policy.source_guard
+    assert layout.data(pointer, "address") == (first.ipv4[0].packed if first.ipv4 else bytes(4))
+    half, mask = (int.from_bytes(layout.data(pointer, name), "big") << 64 for name in ("prefix", "prefix_mask"))
+    fit = [(int(prefix.network_address), int(prefix.netmask)) for prefix in first.ipv6 if prefix.prefixlen <= 64]
+    assert (half, mask) == (fit[0] if fit else (((1 << 64) - 1) << 64, 0)), "the first that fits; else what no address is in"
+
+
+@given(indexes)
+def test_a_neutral_pointer_is_to_the_port_and_welcomes_nobody(index: int) -> None:
+    layout, pointer = abi().structs["pointer"], neutral_pointer(index)
+    assert (len(pointer), layout.number(pointer, "port")) == (layout.size, index)
+    assert layout.number(pointer, "flags") & abi().numbers["PORT_SOURCE_GUARD"]
+    assert layout.number(pointer, "address") == 0
+    mask, prefix = layout.data(pointer, "prefix_mask"), layout.data(pointer, "prefix")
+    assert any(one & ~other for one, other in zip(prefix, mask, strict=True)), "no address under this mask is that"

@@ -37,6 +37,7 @@ _SHARED = (
     _host("52:54:00:0a:00:0c", ["2001:db8:12::/48", "2001:db8:77::7/128", "fd00:77::/63"], ["203.0.113.13"], "fe80::c"),
     _host("00:00:5e:00:53:01", ["2001:db8:13:1:2:3::/112", "2001:db8:13:1:2:4:0:2/127"]),
 )
+_WIDE = _host("52:54:00:0a:00:0b", ["2001:db8:11:1::/96", "2001:db8:11:10::/60", "2001:db8:8000::/33"], ["203.0.113.11"])
 _BARE = _host("06:00:00:00:00:01")
 _GATEWAYS = (IPv4Address("203.0.113.1"), IPv6Address("fe80::1"))
 _MORE_GATEWAYS = (
@@ -105,6 +106,9 @@ SCENARIOS = (
     Scenario("guard", (_policy("guard", _WEB, source_guard=True),), True),
     Scenario("guard, three hosts", (_policy("guard3", *_SHARED, gateways=_MORE_GATEWAYS, source_guard=True, pass_rs=True),), True),
     Scenario("guard on a trunk", (_policy("gt", *_SHARED, vlan_id=4094, source_guard=True, unknown_vlan_drop=True, pass_rs=True),), True),
+    Scenario("guard on a trunk, one host", (_policy("gt1", _WEB, vlan_id=11, source_guard=True),), True),
+    Scenario("guard, wide prefixes", (_policy("wide", _WIDE, source_guard=True),), True),
+    Scenario("guard on a trunk, wide", (_policy("gtw", _WIDE, _SHARED[1], vlan_id=11, source_guard=True, unknown_vlan_drop=True),), True),
     Scenario("guard of others", (_policy("others", *_SHARED),), True),
     Scenario("tags may be hidden, guard", (_policy("hg", *_SHARED, vlan_id=11, source_guard=True, hides=True),), True),
     Scenario(

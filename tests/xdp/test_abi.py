@@ -59,8 +59,10 @@ def test_every_struct_and_every_reason_of_the_header_is_read() -> None:
     assert len({reason.name for reason in abi().reasons}) == len(abi().reasons)
 
 
-def test_a_one_host_port_is_judged_from_the_first_two_cache_lines() -> None:
-    assert abi().structs["port"].size == 128
+def test_what_is_looked_up_for_a_frame_is_found_without_a_multiplication() -> None:
+    sizes = {name: abi().structs[name].size for name in ("port", "netdev", "pointer")}
+    assert sizes == {"port": 128, "netdev": 64, "pointer": 32}
+    assert abi().structs["netdev"].members["untagged"].count == sizes["pointer"]
     assert abi().structs["port"].members["address"].offset + 4 <= 128
 
 
@@ -70,7 +72,7 @@ def test_both_variants_load_on_maps_of_the_layout_that_the_header_gives(source_g
     numbers, size = abi().numbers, {name: layout.size for name, layout in abi().structs.items()}
     assert {one.name: (one.kind, one.key_size, one.value_size, one.max_entries) for one in bytecode.maps} == {
         "ifs": (KIND_ARRAY, 4, size["netdev"], numbers["MAX_IFINDEX"]),
-        "vlans": (KIND_ARRAY, 4, 4, numbers["MAX_TRUNKS"] * 4096),
+        "vlans": (KIND_ARRAY, 4, size["pointer"], numbers["MAX_TRUNKS"] * 4096),
         "ports": (KIND_ARRAY, 4, size["port"], numbers["MAX_PORTS"]),
         "names": (KIND_ARRAY, 4, size["port_name"], numbers["MAX_PORTS"]),
         "budgets": (KIND_ARRAY, 4, 8, numbers["MAX_PORTS"]),

@@ -466,6 +466,11 @@ def test_a_filter_of_an_older_program_holds_nothing_until_it_is_renewed(router: 
     assert newer.attached() == {router.ifindex(0)}
 
 
+def netdev(untagged_port: int = 0, trunk: int = 0, flags: int = 0) -> bytes:
+    """An entry of `ifs`, as a hand might write it."""
+    return abi().structs["netdev"].pack(untagged=struct.pack("<I", untagged_port), trunk=trunk, flags=flags)
+
+
 def wreck(router: Router, what: str) -> None:
     ifindex = struct.pack("<I", router.ifindex(0))
     index = next(index for index, name in router.map("names").used() if name.startswith(b"web0\0"))
@@ -476,11 +481,17 @@ def wreck(router: Router, what: str) -> None:
     if what == "link":
         (router.directory / f"link-{router.ifindex(0)}").unlink()
     elif what == "pointer":
-        router.map("ifs").update(ifindex, bytes(12))
+        router.map("ifs").update(ifindex, netdev())
+    elif what == "what stands beside the pointer":
+        pointing = router.map("ifs").lookup(ifindex) or b""
+        router.map("ifs").update(ifindex, pointing[:12] + bytes([pointing[12] ^ 2]) + pointing[13:])
+    elif what == "what is not beside the pointer":
+        record, at = router.map("ports").lookup(key) or b"", abi().structs["port"].members["router_lladdr"].offset
+        router.map("ports").update(key, record[:at] + b"\6" + record[at + 1 :])
     elif what == "pointer to another":
-        router.map("ifs").update(ifindex, struct.pack("<III", 2, 0, 0))
+        router.map("ifs").update(ifindex, netdev(2))
     elif what == "second pointer":
-        router.map("ifs").update(struct.pack("<I", router.ifindex(1)), struct.pack("<III", index, 0, 0))
+        router.map("ifs").update(struct.pack("<I", router.ifindex(1)), netdev(index))
     elif what == "record":
         port.update(key, bytes(128))
     elif what == "record of garbage":
@@ -504,15 +515,17 @@ def wreck(router: Router, what: str) -> None:
     elif what == "prefix shorter than its port":
         router.map("prefixes").update(struct.pack("<II6s2s16s", 40, index, b"\2\0\0\0\0\1", b"", b"\x20"), b"\1")
     elif what == "a VLAN more":
-        router.map("ifs").update(ifindex, struct.pack("<III", index, 3, 0))
-        router.map("vlans").update(struct.pack("<I", 2 * 4096 + 5), key)
+        router.map("ifs").update(ifindex, netdev(index, 3))
+        router.map("vlans").update(struct.pack("<I", 2 * 4096 + 5), key.ljust(abi().structs["pointer"].size, b"\0"))
     elif what == "a slot that is not there":
-        router.map("ifs").update(ifindex, struct.pack("<III", 0, 99, 0))
+        router.map("ifs").update(ifindex, netdev(0, 99))
 
 
 WRECKS = [
     "link",
     "pointer",
+    "what stands beside the pointer",
+    "what is not beside the pointer",
     "pointer to another",
     "second pointer",
     "record",
@@ -618,12 +631,12 @@ def test_the_trunks_are_counted(trunk: Router) -> None:
     filter_ = trunk.open()
     ifs = trunk.map("ifs")
     for number in range(abi().numbers["MAX_TRUNKS"]):
-        ifs.update(struct.pack("<I", 1000 + number), struct.pack("<III", 0, number + 1, 0))
+        ifs.update(struct.pack("<I", 1000 + number), netdev(0, number + 1))
     filter_.read(trunk.links)
     with pytest.raises(FilterFailed, match="64 trunks and is full"):
         trunk.add(filter_, policy(0, 11))
     assert filter_.read(trunk.links) == {}
-    ifs.update(struct.pack("<I", 1005), bytes(12))
+    ifs.update(struct.pack("<I", 1005), netdev())
     trunk.make_true(filter_, policy(0, 11))
     assert filter_.read(trunk.links) == {"web0": policy(0, 11)}
 

@@ -12,10 +12,11 @@ import pytest
 from l3ctl.errors import FilterFailed, LabFailed
 from l3ctl.lab import frames
 from l3ctl.model import Change, Mode, PortPolicy, Verb
+from l3ctl.xdp.abi import abi
 from l3ctl.xdp.filter import NOBODY, Filter
 from l3ctl.xdp.tables import Tables
 from tests.evasion.tap import Tap
-from tests.xdp.test_filter import NA, Router, filter_, policy, router, trunk  # noqa: F401  the fixtures
+from tests.xdp.test_filter import NA, Router, filter_, netdev, policy, router, trunk  # noqa: F401  the fixtures
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
@@ -104,8 +105,9 @@ def test_flags_of_a_netdev_that_are_not_what_its_ports_make_of_it_show_and_are_m
     bench.add(one, *wanted.values())
     ifs, key = bench.map("ifs"), struct.pack("<I", bench.ifindex(0))
     raw = ifs.lookup(key) or b""
-    assert struct.unpack("<III", raw)[2] == 2 | 4
-    ifs.update(key, raw[:8] + struct.pack("<I", flags))
+    layout = abi().structs["netdev"]
+    assert layout.number(raw, "flags") == 2 | 4
+    ifs.update(key, netdev(0, layout.number(raw, "trunk"), flags))
     one = bench.open() if adopted else one
     assert not wanted.items() & one.read(bench.links).items()
     assert bench.make_true(one, *wanted.values())
