@@ -91,34 +91,55 @@ def _xdp_filter(line: Line) -> object:
     return line.namespace.run("sh", "-ec", f"mount -t bpf bpf /sys/fs/bpf; {load}; {refuse}")
 
 
+def _one(code: int, to: int = 0, of: int = 0, offset: int = 0, value: int = 0) -> bytes:
+    return struct.pack("<BBhi", code, of << 4 | to, offset, value)
+
+
+def _reading(line: Line) -> object:
+    """Drops every frame as well, but not before it has seen its first bytes and its last: that much of a frame any filter reads."""
+    code = [
+        _one(0xB7, 0, value=XDP_DROP),
+        _one(0x61, 2, 1, 0),  # r2 = data
+        _one(0x61, 3, 1, 4),  # r3 = data_end
+        _one(0xBF, 4, 2),
+        _one(0x07, 4, value=42),
+        _one(0x2D, 4, 3, 7),  # shorter than ARP
+        _one(0x79, 5, 2, 6),  # MAC and EtherType
+        _one(0x71, 6, 2, 41),
+        _one(0x0F, 5, 6),
+        _one(0x07, 4, value=28),
+        _one(0x2D, 4, 3, 2),  # shorter than any ND
+        _one(0x71, 6, 2, 69),
+        _one(0x0F, 5, 6),
+        _one(0x95),
+    ]
+    return _attached(line, Program.load("reading", b"".join(code)))
+
+
 def _tc_instructions() -> bytes:
     """As a tc program of a dozen lines of C would be: what is ARP, or ICMPv6 of ND's types, is shot (2); the rest passes (0)."""
-
-    def one(code: int, to: int = 0, of: int = 0, offset: int = 0, value: int = 0) -> bytes:
-        return struct.pack("<BBhi", code, of << 4 | to, offset, value)
-
     arp, ipv6 = 0x0608, 0xDD86  # as they are read from a frame
     code = [
-        one(0x61, 2, 1, 76),  # r2 = data
-        one(0x61, 3, 1, 80),  # r3 = data_end
-        one(0xBF, 4, 2),
-        one(0x07, 4, value=14),
-        one(0x2D, 4, 3, 13),  # shorter than a header: pass
-        one(0x69, 5, 2, 12),  # EtherType
-        one(0x15, 5, offset=9, value=arp),
-        one(0x55, 5, offset=10, value=ipv6),
-        one(0x07, 4, value=41),
-        one(0x2D, 4, 3, 8),  # shorter than a type: pass
-        one(0x71, 5, 2, 20),  # next header
-        one(0x55, 5, offset=6, value=58),
-        one(0x71, 5, 2, 54),  # ICMPv6 type
-        one(0xA5, 5, offset=4, value=_ND_TYPES.start),
-        one(0x25, 5, offset=3, value=_ND_TYPES[-1]),
-        one(0x05),
-        one(0xB7, value=2),  # TC_ACT_SHOT
-        one(0x95),
-        one(0xB7, value=0),
-        one(0x95),
+        _one(0x61, 2, 1, 76),  # r2 = data
+        _one(0x61, 3, 1, 80),  # r3 = data_end
+        _one(0xBF, 4, 2),
+        _one(0x07, 4, value=14),
+        _one(0x2D, 4, 3, 13),  # shorter than a header: pass
+        _one(0x69, 5, 2, 12),  # EtherType
+        _one(0x15, 5, offset=9, value=arp),
+        _one(0x55, 5, offset=10, value=ipv6),
+        _one(0x07, 4, value=41),
+        _one(0x2D, 4, 3, 8),  # shorter than a type: pass
+        _one(0x71, 5, 2, 20),  # next header
+        _one(0x55, 5, offset=6, value=58),
+        _one(0x71, 5, 2, 54),  # ICMPv6 type
+        _one(0xA5, 5, offset=4, value=_ND_TYPES.start),
+        _one(0x25, 5, offset=3, value=_ND_TYPES[-1]),
+        _one(0x05),
+        _one(0xB7, value=2),  # TC_ACT_SHOT
+        _one(0x95),
+        _one(0xB7, value=0),
+        _one(0x95),
     ]
     return b"".join(code)
 
@@ -182,6 +203,7 @@ EMPTY = Defence("xdp-drop", "empty XDP_DROP", _empty)
 KERNEL = Defence("kernel", "the kernel without a filter", _none)
 PEERS = (
     EMPTY,
+    Defence("xdp-read", "XDP_DROP that reads the frame's ends", _reading),
     Defence("xdp-filter", "xdp-filter, by the MAC", _xdp_filter, "xdp-filter", "xdp-tools"),
     Defence("tc-bpf", "BPF in tc's ingress", _tc_bpf, "tc"),
     Defence("nft-netdev", "nftables, netdev ingress", _nft_netdev, "nft", "nftables"),

@@ -29,6 +29,7 @@ FRAMES = {
 }
 PEERS = {
     "xdp-drop": "empty XDP_DROP",
+    "xdp-read": "XDP_DROP that reads",
     "xdp-filter": "xdp-filter",
     "tc-bpf": "tc-bpf",
     "nft-netdev": "nftables netdev",

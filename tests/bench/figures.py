@@ -20,6 +20,7 @@ _GRID = {"light": "#d0d7de", "dark": "#3d444d"}
 _OURS = "#1f883d"
 _COLOURS = {
     "xdp-drop": "#8c959f",
+    "xdp-read": "#6e7781",
     "xdp-filter": "#54aeff",
     "tc-bpf": "#0969da",
     "nft-netdev": "#bf8700",

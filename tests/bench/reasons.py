@@ -12,8 +12,8 @@ REASONS: dict[str, tuple[str, str, str]] = {
     ),
     "pass-.*-guard.*": (
         "ordinary traffic with source guard, beside an empty program",
-        "two look-ups in arrays, on a trunk three, each of which waits for the one before",
-        "a look-up less: what is compared could stand beside the pointer to the port",
+        "a look-up in an array, on a trunk two of which one waits for the other, and the comparison of MAC and source",
+        f"nothing: {_LIMIT}",
     ),
     "drop-.*|answer-.*": (
         "ARP and ND alone, beside an empty program",
@@ -24,6 +24,11 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "ARP and ND as from a NIC, beside an empty program that drops all",
         "the same, and the frame has to come from memory, which an empty program does not read",
         f"little: {_LIMIT}",
+    ),
+    "line-.*-xdp-read": (
+        "ARP and ND as from a NIC, beside a program that reads a frame's ends and drops all",
+        "each frame is looked up, verified down to its checksum, counted by port and reason, and kept as evidence as far as there is room",
+        "little: that program knows nobody",
     ),
     "line-.*-(xdp-filter|tc-bpf)": (
         "ARP and ND as from a NIC, beside other BPF programs",
