@@ -1,7 +1,7 @@
 """What an agent costs its machine: until everything is in place, in memory, while nothing happens, and for a record that changes.
 
 On a router with many ports, from nothing each time: what the agent before it had installed is given back, or flushed. Beside it iproute2
-installs the same neighbours and routes from a file; it has neither links, sysctls nor a filter to look after.
+installs the same addresses, neighbours and routes from a file; it has neither links, sysctls nor a filter to look after.
 """
 
 import math
@@ -32,11 +32,13 @@ _NOTHING = (sys.executable, "-c", "print(open('/proc/self/status').read())")
 def bench_agent(ports: int, repeats: int) -> Iterator[Row]:
     """Every row, of a router with so many ports."""
     with Crowd(f"l3bench{os.getpid()}", ports) as crowd, tempfile.TemporaryDirectory(prefix="l3bench") as folder:
-        batch = Path(folder) / "batch"
-        batch.write_text("".join(f"{line}\n" for line in _commands(crowd)))
+        batch, addresses = Path(folder) / "batch", Path(folder) / "addresses"
+        given, rest = _commands(crowd)
+        batch.write_text("".join(f"addr add {words} nodad noprefixroute\n" for words in given) + "".join(f"{words}\n" for words in rest))
+        addresses.write_text("".join(f"addr del {words}\n" for words in given))
         starts, resident, idle, changes = [], [], [], []
         for _ in range(repeats):
-            starts.append((_start(crowd) - _took(*_IMPORTED), _installed(crowd, batch)))
+            starts.append((_start(crowd) - _took(*_IMPORTED), _installed(crowd, batch, addresses)))
             crowd.start_agent()
             resident.append((crowd.resident()["now"] / (1 << 20), _resident_of_nothing()))
             idle.append((_idle(crowd), 1.0))
@@ -48,13 +50,18 @@ def bench_agent(ports: int, repeats: int) -> Iterator[Row]:
         yield row_of("change-10k", "ms", "one `ip neigh replace`", changes)
 
 
-def _commands(crowd: Crowd) -> Iterator[str]:
+def _commands(crowd: Crowd) -> tuple[list[str], list[str]]:
+    """The router's addresses, each with its netdev; and what iproute2 is told to add neighbours and routes."""
     with crowd.router.entered(), Kernel() as kernel:
         links = kernel.links()
+    addresses: list[str] = []
+    rest: list[str] = []
     for port in crowd.ports:
         want = desired(port, links, crowd.settings)
-        yield from map(command_of, want.neighbours)
-        yield from map(command_of, sorted(want.routes, key=lambda route: route.next_hop is not None))  # what the others rest on
+        addresses += (f"{one.address} dev {one.interface}" for one in want.addresses)
+        rest += map(command_of, want.neighbours)
+        rest += map(command_of, sorted(want.routes, key=lambda route: route.next_hop is not None))  # what the others rest on
+    return addresses, rest
 
 
 def _took(*words: str) -> float:
@@ -78,10 +85,11 @@ def _stop(crowd: Crowd) -> None:
     crowd.agent.wait()
 
 
-def _installed(crowd: Crowd, batch: Path) -> float:
+def _installed(crowd: Crowd, batch: Path, addresses: Path) -> float:
     """Seconds that iproute2 takes to install the same, which then goes."""
     took = _took("ip", "-n", crowd.router.name, "-batch", str(batch))
     crowd.flush()
+    crowd.router.run("ip", "-batch", str(addresses))
     return took
 
 
