@@ -25,7 +25,7 @@ VAGRANT_PACKAGES := vagrant vagrant-libvirt libvirt-daemon libvirt-daemon-system
 DAEMONS := bird2:bird.service prometheus:prometheus.service frr:frr.service gobgpd:gobgpd.service postgresql-common:postgresql.service \
 	$(addprefix libvirt-daemon-system:,libvirtd.service libvirt-guests.service $(foreach daemon,libvirtd virtlogd virtlockd,$(daemon).socket $(daemon)-admin.socket) libvirtd-ro.socket)
 
-.PHONY: help setup demo test bench bench-quick bench-plots vm vm-packages deb-packages evasion netbox dashboard screenshots deb faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
+.PHONY: help setup demo test bench bench-quick bench-compare bench-plots vm vm-packages deb-packages evasion netbox dashboard screenshots deb faults soak fuzz lint box lab lab-down vagrant-validate vagrant-test clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -113,6 +113,9 @@ bench: setup ## Measure everything beside peers and limits, about an hour, into 
 bench-quick: setup ## The same small and once, in two minutes: whether it works
 	@$(call install_packages,$(BENCH_PACKAGES))
 	@$(L3CTL) bench all --quick
+
+bench-compare: setup ## Whether the ratios of the two newest results are alike, or of FIRST= and SECOND=
+	@$(VENV)/bin/python -m tests.bench.twice $(FIRST) $(SECOND)
 
 bench-plots: setup ## Draw the newest results, and write README's numbers and docs/BENCHMARKS.md of them
 	@PIP_CONSTRAINT=$(CURDIR)/constraints.txt $(VENV)/bin/pip install --quiet --disable-pip-version-check -e '.[plots]'

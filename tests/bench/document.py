@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.bench.reasons import BY_NOTHING, REASONS
 from tests.bench.results import Results, newest, number
+from tests.bench.twice import report, two_newest
 
 ROOT = Path(__file__).parents[2]
 BEGIN, END = "<!-- numbers: make bench-plots writes these -->", "<!-- numbers end -->"
@@ -207,6 +208,8 @@ def whole(results: Results) -> str:
         for row in rows:
             cells = (row["name"], row["reference_name"], number(row["ours"]), number(row["reference"]), row["unit"], _spread(row))
             lines.append(f"| {' | '.join(cells)} | {row['repeats']} |")
+    if pair := two_newest():
+        lines += ["", "## Measured twice", "", *report(*map(Results, pair))]
     return "\n".join(lines) + "\n"
 
 

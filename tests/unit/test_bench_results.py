@@ -10,6 +10,7 @@ from l3ctl.lab.bench_row import Row, row_of, worst_row
 from l3ctl.lab.results import write
 from tests.bench.document import whole
 from tests.bench.results import Results, number
+from tests.bench.twice import ALIKE_ENOUGH, ANOTHER, WITHIN_THE_SPREAD, compared, report
 
 
 def row(name: str) -> Row:
@@ -53,3 +54,21 @@ def test_what_is_no_results_file_is_refused_and_stays(tmp_path: Path, said: str)
 
 def test_numbers_have_three_digits_that_count() -> None:
     assert [number(value) for value in (0, 40, 1234.6, 12.34, 1.234, 0.0123)] == ["0", "40", "1,235", "12.3", "1.23", "0.012"]
+
+
+def test_two_runs_are_alike_within_their_spread_or_others(tmp_path: Path) -> None:
+    def run(name: str, **pairs: list[tuple[float, float]]) -> Results:
+        write(tmp_path / name, {"kernel": [row_of(one, "s", "a peer", pairs[one]) for one in sorted(pairs)]})
+        return Results(tmp_path / name)
+
+    first = run(
+        "first.json", a=[(1.0, 1.0)] * 3, b=[(1.0, 1.0), (1.0, 1.0), (1.5, 1.0)], c=[(1.0, 1.0)] * 3, d=[(1.0, 1.0)], z=[(0.0, 1.0)]
+    )
+    second = run("second.json", a=[(1.14, 1.0)] * 3, b=[(1.4, 1.0)] * 3, c=[(1.2, 1.0)] * 3, e=[(1.0, 1.0)], z=[(0.0, 1.0)])
+    found = {name: what for name, what, _, _ in compared(first, second)}
+    assert found == {"a": ALIKE_ENOUGH, "b": WITHIN_THE_SPREAD, "c": ANOTHER}
+    assert {name: what for name, what, _, _ in compared(second, first)} == found, "whichever was first"
+    said = "\n".join(report(first, second))
+    assert said.startswith("3 ratios are in ")
+    assert "| c | 1 (1 to 1) | 1.20 (1.20 to 1.20) | another |" in said
+    assert "| a |" not in said
