@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import cast
 
 from l3ctl.kernel import addresses, neighbours, routes
-from l3ctl.kernel.bulk import uniform_neighbours, uniform_routes
+from l3ctl.kernel.bulk import alike, uniform_neighbours, uniform_routes
 from l3ctl.kernel.found import Names, describe_neighbour, describe_route
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.standing import E, Entry, Step, is_the_very_one, remove_rivals, spot, standing_at
@@ -51,7 +51,7 @@ def apply(kernel: NetlinkSocket, changes: Sequence[Change], *, take_over: bool =
 
 def _runs(changes: Sequence[Change]) -> Iterator[tuple[type[Neighbour] | type[Route] | None, Sequence[Change]]]:
     """The changes in turn, as long as they are additions of one kind, or are not. All of them mostly are, which is seen faster at once."""
-    if len({(change.verb, type(change.item)) for change in changes}) == 1:
+    if alike([change.verb for change in changes]) and alike([*map(type, [change.item for change in changes])]):
         yield _added(changes[0]), changes
         return
     for added, grouped in groupby(changes, key=_added):
@@ -67,13 +67,17 @@ def _added(change: Change) -> type[Neighbour] | type[Route] | None:
 
 def _add_many(kernel: NetlinkSocket, run: Sequence[Change], take_over: bool) -> Reasons:
     """Additions of one kind, in whatever order: packed together, and taken one by one only where the kernel refuses."""
-    entries = cast(list[Neighbour | Route], [change.item for change in run])
-    indexes = {name: kernel.index_of(name) if name else 0 for name in {entry.interface for entry in entries}}
-    reasons = {position: _missing(entry) for position, entry in enumerate(entries) if indexes[entry.interface] is None}
-    positions = [position for position in range(len(run)) if position not in reasons] if reasons else range(len(run))
-    items = [entries[position] for position in positions] if reasons else entries
-    found = cast(dict[str, int], indexes)
-    ifindexes = [found[item.interface] for item in items]
+    items = cast(list[Neighbour | Route], [change.item for change in run])
+    names = [item.interface for item in items]
+    indexes = {name: kernel.index_of(name) if name else 0 for name in set(names)}
+    found = {name: index for name, index in indexes.items() if index is not None}
+    positions: Sequence[int] = range(len(run))
+    reasons: Reasons = {}
+    if len(found) < len(indexes):
+        reasons = {position: _missing(items[position]) for position, name in enumerate(names) if name not in found}
+        positions = [position for position in positions if position not in reasons]
+        items, names = [items[position] for position in positions], [names[position] for position in positions]
+    ifindexes = [found[name] for name in names]
     added = _added(run[0])
     if added is Route:
         groups = uniform_routes(cast(list[Route], items), ifindexes)

@@ -108,11 +108,10 @@ class NetlinkSocket:
         refused: dict[int, Refusal] = {}
         for group in groups:
             total = len(group.places)
-            for start in range(0, total, self._per_send):
-                stop = min(start + self._per_send, total)
-                first = self._next_sequences(stop - start)
-                self._send(group.pack(start, stop, first))
-                for number, received in self._answers(first, stop - start - 1):
+            first = self._next_sequences(total)
+            for start, raw in zip(range(0, total, self._per_send), group.sends(self._per_send, first), strict=True):
+                self._send(raw)
+                for number, received in self._answers(first + start, min(self._per_send, total - start) - 1):
                     if received.type == NLMSG_ERROR and (why := refusal(received)):
                         refused[group.places[start + number]] = why
         return refused
@@ -136,7 +135,7 @@ class NetlinkSocket:
             parts: list[bytes] = []
             for number, (kind, flags, payload) in enumerate(chunk):
                 flags |= NLM_F_REQUEST | NLM_F_ACK if number == last else NLM_F_REQUEST
-                parts.append(HEADER.pack(HEADER.size + len(payload), kind, flags, (first + number) & 0xFFFFFFFF, 0))
+                parts.append(HEADER.pack(HEADER.size + len(payload), kind, flags, first + number, 0))
                 parts.append(payload)
             self._send(b"".join(parts))
             for number, received in self._answers(first, last):
@@ -220,11 +219,12 @@ class NetlinkSocket:
             blocks.append(b"".join(kept))
 
     def _next_sequences(self, count: int) -> int:
-        first = self._sequence
-        self._sequence = (first + count) & 0xFFFFFFFF
+        """The first of so many in a row; they begin again at 0 rather than exceed their 32 bits."""
+        first = self._sequence if self._sequence + count <= 1 << 32 else 0
+        self._sequence = first + count
         return first
 
-    def _send(self, raw: bytes | bytearray) -> None:
+    def _send(self, raw: bytes | memoryview) -> None:
         try:
             self._socket.send(raw)
         except OSError as error:

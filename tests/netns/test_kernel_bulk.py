@@ -48,6 +48,15 @@ def test_failed_neighbours_are_attributed_and_the_rest_are_there(router: Router)
     assert {one.place for one in found.foreign} == {wanted[number].address for number in AT}
 
 
+def test_failed_neighbours_among_more_than_are_packed_together_are_attributed(router: Router) -> None:
+    at = (7999, 8000, 8399, 8400, 8999)
+    wanted = [Neighbour("p0", IPv4Address(0x0A000001 + number), LLADDR) for number in range(9000)]
+    router.ip(*(f"neigh add {wanted[number].address} lladdr {OTHER_LLADDR} dev p0" for number in at))
+    changes = [add(one) for one in wanted]
+    assert [changes.index(failure.change) for failure in router.kernel.apply(changes)] == list(at)
+    assert router.kernel.read().neighbours == {one for number, one in enumerate(wanted) if number not in at}
+
+
 def test_every_change_may_fail(router: Router) -> None:
     router.ip("link set p1 down")
     changes = [add(Route("p1", IPv6Network((0x20010DB8 << 96 | number << 64, 64)), IPv6Address("fe80::5"), 201)) for number in range(2000)]

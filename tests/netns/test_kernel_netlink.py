@@ -8,6 +8,7 @@ import pytest
 
 from l3ctl.errors import NetlinkFailed
 from l3ctl.kernel import addresses, links, neighbours, routes
+from l3ctl.kernel.bulk import uniform_neighbours
 from l3ctl.kernel.netlink import NetlinkSocket
 from l3ctl.kernel.wire import RTM_GETLINK, Message, Refusal
 from l3ctl.lab.namespaces import Namespace
@@ -158,3 +159,19 @@ def test_a_dump_of_one_interface_is_made_by_the_kernel(namespace: Callable[[], N
         assert {one.ifindex for one in kernel.dump(addresses.pack_dump(index), addresses.parse)} == {index}
         for family, prefix in ((socket.AF_INET, "192.0.2.1/32"), (socket.AF_INET6, "2001:db8:1::/64")):
             assert [str(one.prefix) for one in kernel.dump(routes.pack_dump(family, 201, index), routes.parse)] == [prefix]
+
+
+@pytest.mark.parametrize("left", [700, 3, 0])
+def test_numbers_of_32_bits_begin_again(namespace: Callable[[], Namespace], monkeypatch: pytest.MonkeyPatch, left: int) -> None:
+    inside = namespace()
+    inside.ip("link add p0 type veth peer name q0", "link set p0 addrgenmode none up")
+    with inside.entered(), NetlinkSocket() as kernel:
+        index = kernel.index_of("p0") or 0
+        every = [neighbour("p0", f"fe80::{number:x}", LLADDR) for number in range(1, 1001)]
+        known = {0, 399, 400, 999}
+        kernel.batch([neighbours.pack_add(every[place], index, replace=False) for place in known])
+        monkeypatch.setattr(kernel, "_sequence", (1 << 32) - left)
+        assert set(kernel.bulk(uniform_neighbours(every, [index] * 1000))) == known
+        monkeypatch.setattr(kernel, "_sequence", (1 << 32) - left)
+        refused = kernel.batch(neighbours.pack_add(one, index, replace=False) for one in every)
+        assert set(refused) == set(range(1000)), "all of them are there by now"

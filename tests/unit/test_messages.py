@@ -3,6 +3,7 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network, ip_address
 from socket import AF_INET, AF_INET6
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -229,14 +230,26 @@ def requests(messages: list[wire.Message], first: int) -> bytes:
     return raw
 
 
-@given(st.lists(st.tuples(NEIGHBOUR, IFINDEX), min_size=1, max_size=20), st.integers(0, 1 << 31))
-def test_neighbours_packed_together_are_those_packed_one_by_one(listed: list[tuple[Neighbour, int]], first: int) -> None:
+def check_sends(group: bulk.Uniform, alone: list[wire.Message], most: int, first: int) -> None:
+    sent = [bytes(raw) for raw in group.sends(most, first)]
+    assert sent == [requests(alone[start : start + most], first + start) for start in range(0, len(alone), most)]
+
+
+FIRST = st.integers(0, (1 << 32) - 20)
+FEW = st.integers(1, 21)
+
+
+@given(st.lists(st.tuples(NEIGHBOUR, IFINDEX), min_size=1, max_size=20), FIRST, FEW, FEW)
+def test_neighbours_packed_together_are_those_packed_one_by_one(
+    listed: list[tuple[Neighbour, int]], first: int, most: int, together: int
+) -> None:
     items, ifindexes = [one for one, _ in listed], [ifindex for _, ifindex in listed]
     seen = []
-    for group in bulk.uniform_neighbours(items, ifindexes):
+    with patch.object(bulk, "_TOGETHER", together):
+        groups = list(bulk.uniform_neighbours(items, ifindexes))
+    for group in groups:
         alone = [neighbours.pack_add(items[place], ifindexes[place], replace=False) for place in group.places]
-        assert group.pack(0, len(alone), first) == requests(alone, first)
-        assert group.pack(len(alone) // 2, len(alone), first) == requests(alone[len(alone) // 2 :], first)
+        check_sends(group, alone, most, first)
         seen += group.places
     assert sorted(seen) == list(range(len(items)))
 
@@ -249,13 +262,15 @@ ROUTES = st.one_of(
 )
 
 
-@given(st.lists(st.tuples(ROUTES, IFINDEX), min_size=1, max_size=20), st.integers(0, 1 << 31))
-def test_routes_packed_together_are_those_packed_one_by_one(listed: list[tuple[Route, int]], first: int) -> None:
+@given(st.lists(st.tuples(ROUTES, IFINDEX), min_size=1, max_size=20), FIRST, FEW, FEW)
+def test_routes_packed_together_are_those_packed_one_by_one(listed: list[tuple[Route, int]], first: int, most: int, together: int) -> None:
     items, ifindexes = [one for one, _ in listed], [ifindex for _, ifindex in listed]
     seen = []
-    for group in bulk.uniform_routes(items, ifindexes):
+    with patch.object(bulk, "_TOGETHER", together):
+        groups = list(bulk.uniform_routes(items, ifindexes))
+    for group in groups:
         alone = [routes.pack_add(items[place], ifindexes[place]) for place in group.places]
-        assert group.pack(0, len(alone), first) == requests(alone, first)
+        check_sends(group, alone, most, first)
         seen += group.places
     assert sorted(seen) == list(range(len(items)))
 
