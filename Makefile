@@ -9,10 +9,10 @@ L3CTL := $(VENV)/bin/l3ctl
 PYTHON := /usr/bin/python3
 PACKAGES := python3-venv python3-bpfcc libbpf1 iproute2 bird2 iputils-ping ethtool
 # Whom the benchmarks measure beside l3ctl.
-BENCH_PACKAGES := nftables xdp-tools iptables
-# Clocks and lost segments, for tests/faults, what attackers use, for tests/evasion, the other two BGP daemons, for tests/bgp, a database, for
-# tests/sources, and for tests/unit who reads the manual page and the alerts.
-TEST_PACKAGES := $(BENCH_PACKAGES) faketime groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr gobgpd postgresql-15 postgresql-client-15 prometheus
+BENCH_PACKAGES := nftables xdp-tools iptables gobgpd python3-grpcio
+# Clocks and lost segments, for tests/faults, what attackers use, for tests/evasion, another BGP daemon, for tests/bgp, which run GoBGP too,
+# a database, for tests/sources, and for tests/unit who reads the manual page and the alerts.
+TEST_PACKAGES := $(BENCH_PACKAGES) faketime groff-base thc-ipv6 ipv6toolkit arping python3-scapy frr postgresql-15 postgresql-client-15 prometheus
 # What builds the Debian package, and a bare Debian with a systemd of its own to try it on, for tests/package.
 DEB_PACKAGES := debhelper dpkg-dev mmdebstrap systemd-container
 LINT_PACKAGES := clang

@@ -16,6 +16,7 @@ from l3ctl.lab.bench_inventory import bench_inventory
 from l3ctl.lab.bench_line import missing
 from l3ctl.lab.bench_liveness import bench_liveness
 from l3ctl.lab.bench_row import Row
+from l3ctl.lab.gobgp_speaker import missing_packages
 from l3ctl.lab.machine import require_bpf, require_namespaces
 from l3ctl.lab.results import earlier, tables, write
 from l3ctl.wording import counted
@@ -76,6 +77,7 @@ def bgp(quick: bool, as_json_text: bool) -> None:
     """How long an announcement takes, from a link's event to the peer, as a ratio to a script that only writes to ExaBGP."""
     require_namespaces()
     require_bpf()
+    _note_gobgp()
     _print(tables(quick=quick)["bgp"], as_json_text)
 
 
@@ -117,6 +119,7 @@ def all_(quick: bool, only: tuple[str, ...], output: Path | None, as_json_text: 
     require_namespaces()
     require_bpf()
     _note_missing()
+    _note_gobgp()
     every = tables(quick=quick)
     if unknown := [name for name in only if name not in every]:
         raise click.BadParameter(f"{unknown[0]}: no such table; there are {', '.join(every)}", param_hint="--table")
@@ -143,6 +146,11 @@ def _kept(rows: Iterable[Row], into: list[Row]) -> Iterator[Row]:
 def _note_missing() -> None:
     for one in missing():
         click.echo(f"l3ctl: {one.title} is left out, as {one.program} is missing; apt-get install {one.package}", err=True)
+
+
+def _note_gobgp() -> None:
+    if packages := missing_packages():
+        click.echo(f"l3ctl: GoBGP is left out, for want of {' and '.join(packages)}; apt-get install {' '.join(packages)}", err=True)
 
 
 def _print(rows: Iterable[Row], as_json_text: bool) -> None:

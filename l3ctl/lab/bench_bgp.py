@@ -9,6 +9,10 @@ same configuration to which a script of ten lines writes the same commands: what
 - `cold-10k`: half of the prefixes /64, half /32. An agent has everything in place and all its wishes, ExaBGP's session is up and empty, and
   its relay may call the agent: from there, which is just before the first command, to the last prefix at the peer. Beside it from the
   script's first write; its commands have 100 prefixes, each is written when the one before is answered.
+
+Other speakers are measured in the same rounds: BIRD, from a link event too, on which its static routes depend, or from the writing of its
+files; and GoBGP, where the machine has it, from the first message to its API, all of which are made before, over a call that is up already.
+It knows no links, so its `link-to-update` is only what comes after somebody has seen one.
 """
 
 import fcntl
@@ -28,6 +32,8 @@ from l3ctl.lab.bench_row import Row, row_of
 from l3ctl.lab.bird_speaker import BirdSpeaker
 from l3ctl.lab.crowd import Crowd
 from l3ctl.lab.exabgp import BGP, Exabgp, Floor, lay_uplink, wait_for
+from l3ctl.lab.gobgp_api import AT_ONCE
+from l3ctl.lab.gobgp_speaker import GobgpSpeaker, has_gobgp
 from l3ctl.model import Verb
 
 _HOSTS = 10
@@ -92,8 +98,11 @@ def _add_netdev(crowd: Crowd, name: str, ifindex: int) -> None:
 
 
 @contextmanager
-def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor, BirdSpeaker]]:
-    """So many ports with so many hosts each, their agent with everything in place, and both ExaBGPs and BIRD still to be started."""
+def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor, BirdSpeaker, GobgpSpeaker | None]]:
+    """So many ports with so many hosts each, their agent with everything in place, and both ExaBGPs and BIRD still to be started.
+
+    GoBGP is, and has no session yet: who needs it establishes it, and by then need not wait.
+    """
     with ExitStack() as stack:
         crowd = stack.enter_context(Crowd(f"l3bench{os.getpid()}", ports, trunks=False, hosts=hosts, bgp=BGP))
         lay_uplink(crowd)
@@ -102,15 +111,18 @@ def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor, BirdSpe
         _add_netdev(crowd, _BIRDS, _IFINDEX + 1)
         ours, floor = stack.enter_context(Exabgp(crowd, "exabgp")), stack.enter_context(Floor(crowd))
         bird = stack.enter_context(BirdSpeaker(crowd))
+        gobgp = stack.enter_context(GobgpSpeaker(crowd)) if has_gobgp() else None
+        if gobgp is not None:
+            gobgp.start()
         crowd.start_agent()
         crowd.l3ctl("apply")  # a second pass finds nothing to do, and those that come by themselves know that: they cost little
-        yield crowd, ours, floor, bird
+        yield crowd, ours, floor, bird, gobgp
 
 
 def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
     """Rounds of so many events of ours and so many of the floor, one after the other in turn."""
     with ExitStack() as stack:
-        crowd, ours, floor, bird = stack.enter_context(_lab(1, 1))
+        crowd, ours, floor, bird, gobgp = stack.enter_context(_lab(1, 1))
         plug, birds = (stack.enter_context(_Plug(crowd, name)) for name in (crowd.ports[0].interface, _BIRDS))
         prefixes = crowd.ports[0].hosts[0].prefixes()
         ours.start(crowd.l3ctl("exabgp-config"))
@@ -121,6 +133,10 @@ def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
         floor.takes(Verb.ANNOUNCE, prefixes, [texts[Verb.ANNOUNCE]])
         bird.start(prefixes, f'via "{_BIRDS}"')
         bird.last_of(Verb.ANNOUNCE, prefixes)
+        paths = {verb: GobgpSpeaker.texts(verb, prefixes) for verb in (Verb.ANNOUNCE, Verb.WITHDRAW)}
+        if gobgp is not None:
+            gobgp.establish()
+            gobgp.takes(Verb.ANNOUNCE, prefixes, paths[Verb.ANNOUNCE])
         medians: list[tuple[float, ...]] = []
         slowest: list[tuple[float, ...]] = []
         for _ in range(rounds):
@@ -134,8 +150,12 @@ def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
                 floors = floor.takes(verb, prefixes, [texts[verb]])
                 time.sleep(_REST)
                 began = birds.turn(up)
-                times.append((took * 1000, floors * 1000, (bird.last_of(verb, prefixes) - began) * 1000))
+                turns = [took, floors, bird.last_of(verb, prefixes) - began]
                 time.sleep(_REST)
+                if gobgp is not None:
+                    turns.append(gobgp.takes(verb, prefixes, paths[verb]))
+                    time.sleep(_REST)
+                times.append(tuple(1000 * one for one in turns))
             columns = [sorted(column) for column in zip(*times, strict=True)]
             medians.append(tuple(column[events // 2] for column in columns))
             slowest.append(tuple(column[-1 - events // 100] for column in columns))
@@ -144,6 +164,8 @@ def _link_to_update(rounds: int, events: int) -> Iterator[Row]:
             yield row_of(
                 f"link-to-update-{name}-bird", "ms", "BIRD, static routes that check the link", [(one[0], one[2]) for one in found]
             )
+            if gobgp is not None:
+                yield row_of(f"link-to-update-{name}-gobgp", "ms", "GoBGP, a message to its API", [(one[0], one[3]) for one in found])
 
 
 class _Door:
@@ -175,11 +197,12 @@ class _Door:
 
 
 def _cold(scale: str, count: int, repeats: int) -> Iterator[Row]:
-    with _lab(max(1, count // 2 // _HOSTS), _HOSTS) as (crowd, ours, floor, bird):
+    with _lab(max(1, count // 2 // _HOSTS), _HOSTS) as (crowd, ours, floor, bird, gobgp):
         prefixes = [prefix for port in crowd.ports for host in port.hosts for prefix in host.prefixes()]
         texts, files = floor.commands(Verb.ANNOUNCE, prefixes, _FLOOR_LINE), bird.texts(prefixes, "blackhole")
+        paths = {verb: GobgpSpeaker.texts(verb, prefixes) for verb in (Verb.ANNOUNCE, Verb.WITHDRAW)}
         config = crowd.l3ctl("exabgp-config")
-        rounds: list[tuple[float, float, float]] = []
+        rounds: list[tuple[float, ...]] = []
         for _ in range(repeats):
             agents = crowd.run_dir / "bgp.sock"
             door = _Door(agents)
@@ -192,10 +215,17 @@ def _cold(scale: str, count: int, repeats: int) -> Iterator[Row]:
             floors = floor.takes(Verb.ANNOUNCE, prefixes, texts)
             floor.stop()
             bird.start()
-            rounds.append((took * 1000, floors * 1000, bird.takes(prefixes, files) * 1000))
+            times = [took, floors, bird.takes(prefixes, files)]
             bird.stop()
+            if gobgp is not None:
+                gobgp.establish()
+                times.append(gobgp.takes(Verb.ANNOUNCE, prefixes, paths[Verb.ANNOUNCE]))
+                gobgp.takes(Verb.WITHDRAW, prefixes, paths[Verb.WITHDRAW])
+            rounds.append(tuple(1000 * one for one in times))
         yield row_of(f"cold-{scale}", "ms", f"a script's lines of {_FLOOR_LINE}", [(one[0], one[1]) for one in rounds])
         yield row_of(f"cold-{scale}-bird", "ms", "BIRD, static routes and `birdc configure`", [(one[0], one[2]) for one in rounds])
+        if gobgp is not None:
+            yield row_of(f"cold-{scale}-gobgp", "ms", f"GoBGP, messages of {AT_ONCE:,} to its API", [(one[0], one[3]) for one in rounds])
 
 
 def bench_bgp(rounds: int, events: int, repeats: int, share: float = 1.0) -> Iterator[Row]:

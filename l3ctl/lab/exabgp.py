@@ -22,7 +22,7 @@ from l3ctl.lab.crowd import Crowd
 from l3ctl.model import Prefix, Verb
 from l3ctl.peering import BgpSettings, Peer
 
-ROUTER, PEER, FLOOR_PEER, BIRD_PEER = (IPv6Address(f"2001:db8:ffff::{number}") for number in (2, 1, 3, 4))
+ROUTER, PEER, FLOOR_PEER, BIRD_PEER, GOBGP_PEER = (IPv6Address(f"2001:db8:ffff::{number}") for number in (2, 1, 3, 4, 5))
 _ROUTER_ID, _PEER_ID = IPv4Address("198.51.100.2"), IPv4Address("198.51.100.1")
 _ROUTER_AS, _PEER_AS = 65010, 65000
 BGP: dict[str, object] = {
@@ -52,7 +52,7 @@ _PATIENCE = 60.0
 def lay_uplink(crowd: Crowd) -> None:
     """The link to all peers."""
     crowd.router.ip(f"link add uplink0 type veth peer name uplink0 netns {crowd.far.name}")
-    for one, addresses in ((crowd.router, (ROUTER,)), (crowd.far, (PEER, FLOOR_PEER, BIRD_PEER))):
+    for one, addresses in ((crowd.router, (ROUTER,)), (crowd.far, (PEER, FLOOR_PEER, BIRD_PEER, GOBGP_PEER))):
         one.ip("link set uplink0 addrgenmode none up", *(f"addr add {address}/64 dev uplink0 nodad" for address in addresses))
 
 

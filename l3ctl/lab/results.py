@@ -30,6 +30,7 @@ _PROGRAMS = {
     "nftables": ("nft", "--version"),
     "ebtables": ("ebtables-nft", "--version"),
     "BIRD": ("bird", "--version"),
+    "GoBGP": ("gobgpd", "--version"),
 }
 _LIBRARIES = ("exabgp", "pyroute2", "pydantic")
 

@@ -70,6 +70,11 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "ExaBGP is Python and takes one command after the other; BIRD is C, but knows no inventory: somebody must write its configuration",
         "another speaker behind the relay; who needs no more than a static table should take BIRD",
     ),
+    "link-to-update-.*-gobgp|cold-.*-gobgp": (
+        "announcing, beside GoBGP alone",
+        "ExaBGP takes one command after the other; GoBGP takes many paths at once, but knows no inventory and no links: a client has to",
+        "another speaker behind the relay",
+    ),
     "link-to-update-.*": (
         "announcing, beside a script's write",
         "the agent reads the event, looks at the port's links, and has its routes in the kernel before it announces them",

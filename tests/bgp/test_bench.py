@@ -9,6 +9,7 @@ import pytest
 
 from l3ctl.lab.bench_bgp import bench_bgp
 from l3ctl.lab.bgp_peer import BgpPeer, said
+from l3ctl.lab.gobgp_speaker import has_gobgp
 from l3ctl.lab.namespaces import Namespace
 from l3ctl.model import Verb
 from l3ctl.peering import Peer
@@ -67,7 +68,8 @@ def test_the_benchmark_measures_something() -> None:
     rows = {row.name: row for row in bench_bgp(2, 4, 2, 0.002)}
     took = time.monotonic() - began
     names = ["link-to-update-p50", "link-to-update-p99", "cold-1k", "cold-10k", "cold-50k"]
-    assert list(rows) == [name + ending for name in names for ending in ("", "-bird")]
+    others = ("-bird", "-gobgp") if has_gobgp() else ("-bird",)
+    assert list(rows) == [name + ending for name in names for ending in ("", *others)]
     for row in rows.values():
         assert 0 < row.low <= row.ratio <= row.high
         assert row.repeats == 2

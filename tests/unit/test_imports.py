@@ -101,6 +101,7 @@ def test_the_backends_know_nothing_of_configuration_and_inventory() -> None:
         ("yaml", ("reading/document.py", "reading/outermost.py", "lab/bench_inventory.py")),  # which measures it
         ("inotify_simple", "inventory/"),
         ("exabgp", "bgp/steady_exabgp.py"),  # which is that program
+        ("grpc", "lab/gobgp_api.py"),
         ("psycopg", "inventory/sources/postgresql_session.py"),
         ("requests", "inventory/"),
         ("prometheus_client", ("exporter.py", "cli/metrics.py")),
