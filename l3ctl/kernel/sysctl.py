@@ -4,6 +4,7 @@ Writes below /proc/sys/net, which shows the network namespace of the thread that
 """
 
 import json
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -29,6 +30,8 @@ redirect to a neighbour that a host may not reach, and asks no customer whether 
 to forge.
 
 The number is that of the kernel's own list, linux/ipv6.h (DEVCONF_) or linux/ip.h (IPV4_DEVCONF_), by which it tells them of a link."""
+_LONGEST = 64
+"""bytes of a value"""
 
 
 class Sysctls:
@@ -120,11 +123,22 @@ def _is_there(name: str, index: int) -> bool:
 
 
 def _exchange(sysctl: str, value: str) -> str:
-    """Set it where it differs; what it was."""
+    """Set it where it differs; what it was. One opening for both: of ten thousand netdevs there are a hundred thousand."""
     path = f"/proc/sys/{sysctl}"
-    with open(path) as file:  # noqa: PTH123  a hundred thousand of them, and pathlib keeps every part of every path for ever
-        was = file.read().strip()
-    if was != value:
-        with open(path, "w") as file:  # noqa: PTH123
-            file.write(value)
+    refused: OSError | None = None
+    try:
+        file = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        raise
+    except OSError as error:  # read-only, which will do where nothing differs
+        file, refused = os.open(path, os.O_RDONLY), error
+    try:
+        was = os.pread(file, _LONGEST, 0).decode().strip()
+        if was != value:
+            if refused is not None:
+                raise refused
+            os.pwrite(file, value.encode(), 0)
+    finally:
+        os.close(file)
+        del refused  # which keeps this frame, and is kept by it
     return was
