@@ -16,9 +16,12 @@ def prepare(kernel: Kernel, ports: Mapping[str, Port], changes: Iterable[Change]
         if change.port in ports and change.verb is Verb.ADD and isinstance(change.item, PortPolicy | Neighbour):
             first.setdefault(change.port, change)
     failed = []
+    # The kernel tells what differs: of files there are eleven a netdev, and to open one takes longer than to ask for them all.
+    told = kernel.trust([ports[name].interface for name in first])
     for name, change in first.items():
+        interface = ports[name].interface
         try:
-            kernel.sysctls.guard(ports[name].interface)
+            kernel.sysctls.guard(interface, told.get(interface))
         except L3ctlError as error:
             failed.append(Failed(change, reason_of(error)))
     kernel.sysctls.remember()

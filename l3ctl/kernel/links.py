@@ -62,6 +62,12 @@ def parse_link(payload: bytes) -> LinkFacts:
     )
 
 
+def ifindex_of(payload: bytes) -> int:
+    """Whose an RTM_NEWLINK is."""
+    ifindex: int = _IFINFOMSG.unpack_from(payload)[2]
+    return ifindex
+
+
 def _table(info: dict[int, bytes]) -> int:
     if _text(info[_IFLA_INFO_SLAVE_KIND]) != "vrf":
         return MAIN_TABLE

@@ -8,6 +8,7 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from l3ctl.errors import MissingRequirement, NetlinkFailed
 
@@ -34,6 +35,14 @@ _LONGEST = 64
 """bytes of a value"""
 
 
+class Trust(NamedTuple):
+    """What a netdev believes that a port's should not: the sysctls that differ, and what they are."""
+
+    name: str
+    ifindex: int
+    differing: dict[str, str]
+
+
 class Sysctls:
     """Sets interfaces up as ports', and notes in a file what differed before, to be restored when l3ctl is done with this router.
 
@@ -44,8 +53,8 @@ class Sysctls:
         self._memory = memory
         self._news: list[str] = []
 
-    def guard(self, name: str) -> dict[str, str]:
-        """Set an interface up as a port's; what differed before, by sysctl.
+    def guard(self, name: str, told: Trust | None = None) -> dict[str, str]:
+        """Set an interface up as a port's; what differed before, by sysctl. `told`: what the kernel has just said that differs.
 
         Idempotent. A setting this kernel does not have is left out.
 
@@ -53,17 +62,20 @@ class Sysctls:
             NetlinkFailed: there is no such interface.
             MissingRequirement: a sysctl cannot be written.
         """
-        differed: dict[str, str] = {}
         try:
             # "all" and "default" stand beside the interfaces and are none
             index = socket.if_nametoindex(name)
         except OSError as error:
             raise NetlinkFailed(f"there is no interface {name}") from error
+        known = told.differing if told is not None and told.ifindex == index else None
+        differed: dict[str, str] = {}
         try:
             for family, setting, wanted, _ in SETTINGS:
                 sysctl = f"net/{family}/conf/{name}/{setting}"
+                if known is not None and sysctl not in known:
+                    continue
                 try:
-                    if (was := _exchange(sysctl, wanted)) != wanted:
+                    if (was := _exchange(sysctl, wanted, None if known is None else known[sysctl])) != wanted:
                         differed[sysctl] = was
                 except FileNotFoundError:
                     continue
@@ -122,8 +134,11 @@ def _is_there(name: str, index: int) -> bool:
         return False
 
 
-def _exchange(sysctl: str, value: str) -> str:
-    """Set it where it differs; what it was. One opening for both: of ten thousand netdevs there are a hundred thousand."""
+def _exchange(sysctl: str, value: str, was: str | None = None) -> str:
+    """Set it where it differs; what it was, which is read unless it is known to have been something else.
+
+    One opening at most: of ten thousand netdevs there are a hundred thousand.
+    """
     path = f"/proc/sys/{sysctl}"
     refused: OSError | None = None
     try:
@@ -133,7 +148,8 @@ def _exchange(sysctl: str, value: str) -> str:
     except OSError as error:  # read-only, which will do where nothing differs
         file, refused = os.open(path, os.O_RDONLY), error
     try:
-        was = os.pread(file, _LONGEST, 0).decode().strip()
+        if was is None:
+            was = os.pread(file, _LONGEST, 0).decode().strip()
         if was != value:
             if refused is not None:
                 raise refused

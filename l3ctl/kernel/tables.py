@@ -11,11 +11,14 @@ from l3ctl.kernel.apply import Failure
 from l3ctl.kernel.events import RECEIVE_BUFFER, Events
 from l3ctl.kernel.found import Foreign, Found, Look, Names
 from l3ctl.kernel.netlink import NetlinkSocket
-from l3ctl.kernel.sysctl import Sysctls
-from l3ctl.kernel.trusting import trusting
+from l3ctl.kernel.sysctl import Sysctls, Trust
+from l3ctl.kernel.trusting import trust_of, trusting
 from l3ctl.kernel.wire import Refusal
 from l3ctl.kernel.xdp_state import XdpState, xdp_state
 from l3ctl.model import MAIN_TABLE, Address, Change, LinkFacts, Neighbour
+
+_LINKS_AT_ONCE = 100
+"""that are asked for in one send: an answer is three times as long as others, and may not overflow a small receive buffer"""
 
 
 class Kernel:
@@ -58,6 +61,15 @@ class Kernel:
     def trusting(self) -> set[str]:
         """The netdevs, of all there are, whose sysctls are not as a port's should be."""
         return {name for name in self._socket.dump(links.pack_link_request(), trusting) if name}
+
+    def trust(self, interfaces: Sequence[str]) -> dict[str, Trust]:
+        """What the sysctls of these are that are not as a port's should be, by name. One that is not there is left out."""
+        found: dict[str, Trust] = {}
+        for start in range(0, len(interfaces), _LINKS_AT_ONCE):
+            some = interfaces[start : start + _LINKS_AT_ONCE]
+            answers = self._socket.ask([links.pack_link_request(name=name) for name in some])
+            found |= {one.name: one for answer in answers if not isinstance(answer, Refusal) for one in [trust_of(answer)]}
+        return found
 
     def xdp_states(self) -> dict[str, XdpState]:
         """The netdevs that have an XDP program, whosever it is."""

@@ -125,6 +125,41 @@ def test_what_is_no_interface_is_not_guarded(router: Router, name: str) -> None:
         assert (settings("all"), settings("default")) == before
 
 
+def test_what_the_kernel_tells_of_netdevs_is_what_their_sysctls_are(router: Router) -> None:
+    router.ip("link add eth1.11 type veth peer name q2", "link set p1 mtu 1000")  # which takes IPv6 away
+    with router.namespace.entered():
+        Path("/proc/sys/net/ipv6/conf/eth1.11/accept_ra").write_text("2")
+        Path("/proc/sys/net/ipv4/conf/eth1.11/rp_filter").write_text("1")
+        told = router.kernel.trust(["eth1.11", "nowhere", "p0", "p1", "longer-than-any-name", "all"])
+        assert told.keys() == {"eth1.11", "p0", "p1"}
+        expected = {name: Sysctls().guard(name) for name in told}
+        assert {name: one.differing for name, one in told.items()} == expected
+        assert expected["eth1.11"]["net/ipv6/conf/eth1.11/accept_ra"] == "2"
+        assert (len(expected["eth1.11"]), len(expected["p0"]), len(expected["p1"])) == (10, 10, 4)
+        assert not any(one.differing for one in router.kernel.trust(["eth1.11", "p0", "p1"]).values())
+
+
+def test_what_the_kernel_tells_is_set_and_remembered_as_what_is_read(router: Router, tmp_path: Path) -> None:
+    memory = tmp_path / "sysctls.json"
+    with router.namespace.entered():
+        before = settings("p0")
+        told = router.kernel.trust(["p0"])["p0"]
+        one = Sysctls(memory)
+        assert one.guard("p0", told) == told.differing
+        one.remember()
+        assert one.guard("p0") == {}
+        Sysctls(memory).restore()
+        assert settings("p0") == before
+
+
+def test_what_was_told_of_a_netdev_that_another_has_replaced_is_not_believed(router: Router) -> None:
+    with router.namespace.entered():
+        Sysctls().guard("p0")
+        told = router.kernel.trust(["p0"])["p0"]
+        router.ip("link del p0", "link add p0 type veth peer name q0")
+        assert len(Sysctls().guard("p0", told)) == 11
+
+
 def where_sysctls_are_read_only(router: Router, program: str) -> str:
     """What that Python complains of; nothing where all goes well."""
     mount = "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys"
