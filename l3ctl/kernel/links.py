@@ -99,8 +99,7 @@ class Links:
 
     def read(self) -> dict[str, LinkFacts]:
         """All of them, by name."""
-        names = self._kernel.dump(pack_link_request(), _name)
-        if self._digest != (digest := b"".join(names)):
+        if not self._digest or self._digest != b"".join(self._kernel.dump(pack_link_request(), _name)):
             found = self._kernel.dump(pack_link_request(), lambda payload: (_name(payload), parse_link(payload)))
             digest = b"".join(name for name, _ in found)
             self._digest, self._facts = digest, {facts.name: facts for _, facts in found}
