@@ -1,7 +1,8 @@
 """What should exist for a port, from its inventory record and what the kernel says of its links. Pure."""
 
 from collections.abc import Iterator, Mapping
-from ipaddress import IPv4Address, IPv4Network, IPv6Interface, IPv6Network
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
 from l3ctl.model import (
     METRIC_BLACKHOLE,
@@ -22,6 +23,9 @@ from l3ctl.model import (
 METRIC_IPV6 = 201
 """Of every IPv6 route. Not the kernel's own 1024 or 256 nor a routing daemon's 32: on one prefix and metric, routes of two owners would
 join into one multipath route or replace each other (IPv6 knows a route by these two alone)."""
+
+_GATEWAYS = 16
+"""the same on every port, and made once: to make one for each of ten thousand takes as long as their routes"""
 
 
 def route_metric(prefix: Prefix) -> int:
@@ -117,9 +121,12 @@ def _gateway_addresses(port: Port, layer3: LinkFacts, settings: Settings) -> fro
     """Link-local gateways only, and only while the netdev is administratively up: down, the kernel takes IPv6 addresses away."""
     if not layer3.admin_up:
         return frozenset()
-    return frozenset(
-        GatewayAddress(port.interface, IPv6Interface((gateway, 64))) for gateway in settings.gateway_ipv6 if gateway.is_link_local
-    )
+    return frozenset(GatewayAddress(port.interface, _on_its_link(gateway)) for gateway in settings.gateway_ipv6 if gateway.is_link_local)
+
+
+@lru_cache(_GATEWAYS)
+def _on_its_link(gateway: IPv6Address) -> IPv6Interface:
+    return IPv6Interface((gateway, 64))
 
 
 def _neighbours(port: Port) -> Iterator[Neighbour]:

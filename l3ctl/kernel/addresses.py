@@ -4,6 +4,7 @@ IFA_PROTO, by which l3ctl knows its own, is of Linux 5.18: an older kernel ignor
 """
 
 import struct
+from functools import lru_cache
 from ipaddress import IPv6Interface
 from socket import AF_INET6
 from typing import NamedTuple
@@ -26,6 +27,8 @@ _IFA_F_NODAD, _IFA_F_NOPREFIXROUTE = 0x02, 0x200
 KERNEL_LINK_LOCAL = 3
 """IFAPROT_KERNEL_LL: the link-local the kernel makes from a netdev's MAC"""
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS, _IFA_PROTO = 1, 2, 8, 11
+_ALIKE = 16
+"""addresses that are kept: a gateway's is the same on ten thousand netdevs"""
 _U32 = struct.Struct("=I")
 _IFADDRMSG = struct.Struct("=4BI")
 """ifa_family, ifa_prefixlen, ifa_flags, ifa_scope, ifa_index"""
@@ -83,4 +86,9 @@ def parse(payload: bytes) -> AddressEntry | None:
     if family != AF_INET6 or raw is None:
         return None
     (flags,) = _U32.unpack(found.get(_IFA_FLAGS, bytes(4)))
-    return AddressEntry(ifindex, IPv6Interface((raw, length)), found.get(_IFA_PROTO, b"\0")[0], not flags & _IFA_F_NOPREFIXROUTE)
+    return AddressEntry(ifindex, _interface(raw, length), found.get(_IFA_PROTO, b"\0")[0], not flags & _IFA_F_NOPREFIXROUTE)
+
+
+@lru_cache(_ALIKE)
+def _interface(raw: bytes, length: int) -> IPv6Interface:
+    return IPv6Interface((raw, length))
