@@ -132,6 +132,8 @@ def configure() -> None:
     """Send events to stderr, or to the journal where that is what reads it."""
     handler: _Handler = _Fields(Journal()) if is_read_by_it(_STDERR) else _Lines(_STDERR)
     handler.setFormatter(logging.Formatter("%(message)s"))
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # nobody asks, and a start tells 60,000 events
+    logging._srcfile = None  # logging's HOWTO, "Optimization": where in the source it was told is not looked for
     _log.addHandler(handler)
     _log.setLevel(logging.INFO)
 
@@ -169,6 +171,8 @@ def recall(words: Collection[str], count: int) -> list[Told]:
 
 
 def _quoted(text: str) -> str:
-    if text and text.isprintable() and not set(text) & set(' "='):
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    elif text and " " not in text and '"' not in text and "=" not in text:
         return text
-    return '"' + "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text).replace('"', "'") + '"'
+    return '"' + text.replace('"', "'") + '"'

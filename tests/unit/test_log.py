@@ -143,3 +143,22 @@ def test_what_is_written_to_a_pipe_is_not_the_journals(pipe: tuple[int, int]) ->
     assert not is_read_by_it(writes, {})
     assert not is_read_by_it(writes, {"JOURNAL_STREAM": "1:2"})
     assert is_read_by_it(writes, {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"})
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("web1", "web1"),
+        ("", '""'),
+        ("a b", '"a b"'),
+        ('a"b', '"a\'b"'),
+        ("a=b", '"a=b"'),
+        ("a\nb", '"a\\x0ab"'),
+        ("é", "é"),
+        ("\x1b[2J", '"\\x1b[2J"'),
+    ],
+)
+def test_a_value_is_one_word_and_prints_nothing_but_itself(said: str, told: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "l3ctl")
+    event("start", said=said)
+    assert caplog.messages == [f"start said={told}"]
