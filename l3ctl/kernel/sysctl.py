@@ -105,22 +105,21 @@ class Sysctls:
         """
         if self._memory is None or not self._memory.exists():
             return
-        first: dict[tuple[str, int, str], str] = {}
+        first: dict[tuple[str, int], dict[str, str]] = {}
         for line in self._memory.read_text().splitlines():
             with suppress(ValueError, TypeError, AttributeError):  # empty, or not written to its end
                 name, index, differed = json.loads(line)
                 for sysctl, was in differed.items():
-                    first.setdefault((name, index, sysctl), was)
+                    first.setdefault((name, index), {}).setdefault(sysctl, was)
         refused: list[str] = []
-        for (name, index, sysctl), was in reversed(first.items()):
-            if not _is_there(name, index):
-                continue
-            try:
-                _exchange(sysctl, was)
-            except FileNotFoundError:  # it has gone just now, or is one of another kernel's
-                continue
-            except OSError as error:
-                refused.append(f"{sysctl} cannot be set back to {was}: {error.strerror}")
+        for (name, index), settings in reversed(first.items()):
+            for sysctl, was in reversed(settings.items()) if _is_there(name, index) else ():
+                try:
+                    _exchange(sysctl, was)
+                except FileNotFoundError:  # it has gone just now, or is one of another kernel's
+                    continue
+                except OSError as error:
+                    refused.append(f"{sysctl} cannot be set back to {was}: {error.strerror}")
         if refused:
             more = f", nor can {len(refused) - 1} others" if refused[1:] else ""
             raise MissingRequirement(refused[0] + more, f"make /proc/sys writable, and try again: {self._memory} says what they were")
