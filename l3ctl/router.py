@@ -289,13 +289,14 @@ class Router:
         coming: list[Change] = []
         unfinished: list[list[str]] = []
         for have in self.present.but(at_rest.keys(), self.links, seen, []):
-            changes = self._differences(have, self.links)
+            bare = not readings and all(state == PortState() for state in have.values())  # as at a first start: nothing that could go
+            changes = [] if bare else self._differences(have, self.links)
             differing = {change.port for change in changes}
             at_rest |= {name: readings[name] for name in have if name in readings and name not in differing}
             going += (change for change in changes if goes(change))
             rest = [change for change in changes if not goes(change)]
-            if unfinished or len(coming) + len(rest) > AT_ONCE:
-                unfinished.append(sorted({change.port for change in rest}))
+            if bare or unfinished or len(coming) + len(rest) > AT_ONCE:
+                unfinished.append(sorted(have if bare else {change.port for change in rest}))
             else:
                 coming += rest
         self._settled, self._at_rest = None if going or coming or unfinished else now, at_rest

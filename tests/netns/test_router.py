@@ -1,12 +1,14 @@
 """A whole router against the real kernel and the real filter: what it installs, what happens to it, and how it comes back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from l3ctl.desired import desired
 from l3ctl.kernel.sysctl import SETTINGS as SYSCTLS
+from l3ctl.model import Change, Verb
 from l3ctl.silence import Silence
 from l3ctl.xdp.libbpf import Map
 from tests.netns.router_bench import DB1, DB_PREFIXES, FOREIGN_LLADDR, SETTINGS, WEB, WEB1, WEB_PREFIXES, Bench, veth
@@ -24,6 +26,26 @@ def test_a_full_pass_installs_everything_from_nothing_and_leaves_nothing_to_do(b
     assert bench.full_pass() == ([], [])
     assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
     assert bench.attached() == {"p0", "p1"}
+
+
+def test_a_first_pass_over_many_ports_goes_some_at_a_time_and_takes_away_before_it_adds(
+    build: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("present", "router"):
+        monkeypatch.setattr(f"l3ctl.{module}.AT_ONCE", 1)
+    bench = build(WEB1, DB1)
+    links = bench.router.kernel.links()
+    moved = replace(DB1, name="gone", interface="p2", guard="p2")
+    left = [Change("gone", Verb.ADD, item) for item in desired(moved, links, SETTINGS).routes]
+    assert bench.router.kernel.apply(left) == []
+    made, failed = bench.router.full_pass()
+    verbs = [change.verb for change in made]
+    assert failed == []
+    assert verbs == sorted(verbs, key=lambda verb: verb is not Verb.REMOVE)
+    assert verbs.count(Verb.REMOVE) == len(left)
+    assert bench.router.plan() == []
+    assert bench.leftovers("p2") == ""
+    assert bench.wished() == WEB_PREFIXES | DB_PREFIXES
 
 
 def test_a_plan_changes_nothing(build: Callable[..., Bench]) -> None:
