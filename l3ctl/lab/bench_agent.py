@@ -1,7 +1,9 @@
 """What an agent costs its machine: until everything is in place, in memory, while nothing happens, and for a record that changes.
 
-On a router with many ports, from nothing each time: what the agent before it had installed is given back, or flushed. Beside it iproute2
-installs the same addresses, neighbours and routes from a file; it has neither links, sysctls nor a filter to look after.
+On a router with many ports. `start`: from nothing, since what the agent before it had installed was given back. Beside it iproute2 installs
+the same addresses, neighbours and routes from a file; it has neither links, sysctls nor a filter to look after. `restart`: all is in place
+already, as when the service is upgraded. Beside it iproute2 shows the neighbours and routes. What an interpreter takes to import the agent
+is left out of both.
 """
 
 import math
@@ -16,7 +18,7 @@ from pathlib import Path
 from l3ctl.desired import desired
 from l3ctl.errors import LabFailed
 from l3ctl.kernel.tables import Kernel
-from l3ctl.lab.bench_kernel import command_of
+from l3ctl.lab.bench_kernel import SHOWN, command_of, shown
 from l3ctl.lab.bench_row import Row, row_of
 from l3ctl.lab.crowd import Crowd
 
@@ -36,15 +38,19 @@ def bench_agent(ports: int, repeats: int) -> Iterator[Row]:
         given, rest = _commands(crowd)
         batch.write_text("".join(f"addr add {words} nodad noprefixroute\n" for words in given) + "".join(f"{words}\n" for words in rest))
         addresses.write_text("".join(f"addr del {words}\n" for words in given))
-        starts, resident, idle, changes = [], [], [], []
+        starts, restarts, resident, idle, changes = [], [], [], [], []
         for _ in range(repeats):
-            starts.append((_start(crowd) - _took(*_IMPORTED), _installed(crowd, batch, addresses)))
-            crowd.start_agent()
+            started = crowd.start_agent() - _took(*_IMPORTED)
+            _stop(crowd)
+            restarts.append((crowd.start_agent() - _took(*_IMPORTED), shown(crowd.router)))
             resident.append((crowd.resident()["now"] / (1 << 20), _resident_of_nothing()))
             idle.append((_idle(crowd), 1.0))
             changes.append(_changed(crowd))
             _stop(crowd)
+            crowd.l3ctl("agent", "--release")
+            starts.append((started, _installed(crowd, batch, addresses)))
         yield row_of("start-10k", "s", "ip -batch", starts)
+        yield row_of("restart-10k", "s", SHOWN, restarts)
         yield row_of("rss-10k", "MiB", "python -c pass", resident)
         yield row_of("idle-10k", "%", "a hundredth of a CPU", idle)
         yield row_of("change-10k", "ms", "one `ip neigh replace`", changes)
@@ -69,14 +75,6 @@ def _took(*words: str) -> float:
     began = time.monotonic()
     subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - began
-
-
-def _start(crowd: Crowd) -> float:
-    """Seconds from nothing, until the agent says that everything is in place; then it is given back."""
-    took = crowd.start_agent()
-    _stop(crowd)
-    crowd.l3ctl("agent", "--release")
-    return took
 
 
 def _stop(crowd: Crowd) -> None:

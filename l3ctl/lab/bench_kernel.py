@@ -32,6 +32,8 @@ _ADDRESSES = IPv4Address("10.0.0.0")
 _SCALE = (1_000, 10_000, 100_000)
 _CROWDS = (("1k", 1_000, 1), ("10k", 10_000, 1), ("100k", 10_000, 10))
 """name of the number of hosts, ports, and hosts of each"""
+SHOWN = "ip neigh show, ip -6 route show, ip route show"
+"""what `shown` measures"""
 
 
 def make_neighbours(count: int) -> list[Item]:
@@ -114,7 +116,7 @@ def _growth(name: str, make: Callable[[int], list[Item]], repeats: int) -> Row:
     return row_of(name, "exponent", "linear", pairs)
 
 
-def _shown(inside: Namespace) -> float:
+def shown(inside: Namespace) -> float:
     """Seconds that iproute2 takes to show the neighbours and routes; it looks at neither the filter nor the links."""
     began = time.perf_counter()
     for words in (("neigh",), ("-6", "route"), ("route",)):
@@ -149,11 +151,10 @@ def _comparison(scale: str, ports: int, hosts: int, repeats: int) -> Iterator[Ro
         if failed:
             raise LabFailed(f"{failed[0].change}: {failed[0].reason}")
         _compared(router)
-        rounds = [(_compared(router), _dumped(kernel), _shown(crowd.router)) for _ in range(repeats)]
+        rounds = [(_compared(router), _dumped(kernel), shown(crowd.router)) for _ in range(repeats)]
         filter_.detach()
-    shown = "ip neigh show, ip -6 route show, ip route show"
-    yield row_of(f"noop-{scale}", "s", shown, [(one[0], one[2]) for one in rounds])
-    yield row_of(f"dump-{scale}", "s", shown, [(one[1], one[2]) for one in rounds])
+    yield row_of(f"noop-{scale}", "s", SHOWN, [(one[0], one[2]) for one in rounds])
+    yield row_of(f"dump-{scale}", "s", SHOWN, [(one[1], one[2]) for one in rounds])
 
 
 def _healing(repeats: int, injuries: int) -> Row:

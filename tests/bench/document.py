@@ -77,6 +77,7 @@ REST = {
     "cold-10k-bird": "10,000 prefixes, from nothing to the last one at the peer",
     "cold-10k-gobgp": "the same",
     "start-10k": "an agent of 10,000 ports, from nothing until all is in place",
+    "restart-10k": "the same where all is in place already",
     "rss-10k": "its memory",
     "idle-10k": "its CPU at rest",
     "change-10k": "a changed record, until the kernel has it",

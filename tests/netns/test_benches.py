@@ -45,7 +45,7 @@ def test_the_attack_bites_where_there_is_no_l3ctl() -> None:
 
 def test_an_agent_is_measured_from_its_start_to_a_record_that_changes() -> None:
     rows = by_name(list(bench_agent(50, 1)))
-    assert set(rows) == {"start-10k", "rss-10k", "idle-10k", "change-10k"}
+    assert set(rows) == {"start-10k", "restart-10k", "rss-10k", "idle-10k", "change-10k"}
     assert all(row.ours >= 0 and row.reference > 0 for row in rows.values())
 
 
