@@ -101,7 +101,7 @@ def _add_netdev(crowd: Crowd, name: str, ifindex: int) -> None:
 def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor, BirdSpeaker, GobgpSpeaker | None]]:
     """So many ports with so many hosts each, their agent with everything in place, and both ExaBGPs and BIRD still to be started.
 
-    GoBGP is, and has no session yet: who needs it establishes it, and by then need not wait.
+    GoBGP is started, but has no session yet, and calls while the others are measured: who comes to it then has not long to wait.
     """
     with ExitStack() as stack:
         crowd = stack.enter_context(Crowd(f"l3bench{os.getpid()}", ports, trunks=False, hosts=hosts, bgp=BGP))
@@ -112,9 +112,9 @@ def _lab(ports: int, hosts: int) -> Iterator[tuple[Crowd, Exabgp, Floor, BirdSpe
         ours, floor = stack.enter_context(Exabgp(crowd, "exabgp")), stack.enter_context(Floor(crowd))
         bird = stack.enter_context(BirdSpeaker(crowd))
         gobgp = stack.enter_context(GobgpSpeaker(crowd)) if has_gobgp() else None
+        crowd.start_agent()
         if gobgp is not None:
             gobgp.start()
-        crowd.start_agent()
         crowd.l3ctl("apply")  # a second pass finds nothing to do, and those that come by themselves know that: they cost little
         yield crowd, ours, floor, bird, gobgp
 

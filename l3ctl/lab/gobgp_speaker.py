@@ -1,7 +1,7 @@
 """GoBGP in ExaBGP's place, with a peer that only listens at its other end: told its routes by a client of its API, as a controller would.
 
-It calls its peer only 5 to 10 seconds after its start, whatever is configured, so it is started early and once, and made empty again after
-each measurement. That favours it: its memory is warm when the next one begins. What it takes at once it does not hand on at once: a prefix
+It calls its peer only 5 to 10 seconds after its start, whatever is configured, so it is started once, and made empty again after each
+measurement. That favours it: its memory is warm when the next one begins. What it takes at once it does not hand on at once: a prefix
 with an IPv6 next hop has an UPDATE of its own in GoBGP 3, whatever else has the same attributes.
 """
 
