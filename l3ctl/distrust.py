@@ -18,12 +18,15 @@ def prepare(kernel: Kernel, ports: Mapping[str, Port], changes: Iterable[Change]
     failed = []
     # The kernel tells what differs: of files there are eleven a netdev, and to open one takes longer than to ask for them all.
     told = kernel.trust([ports[name].interface for name in first])
-    for name, change in first.items():
-        interface = ports[name].interface
-        try:
-            kernel.sysctls.guard(interface, told.get(interface))
-        except L3ctlError as error:
-            failed.append(Failed(change, reason_of(error)))
+    try:
+        kernel.sysctls.foresee(told.values())
+    finally:  # they are set all the same where it cannot be noted what they were
+        for name, change in first.items():
+            interface = ports[name].interface
+            try:
+                kernel.sysctls.guard(interface, told.get(interface))
+            except L3ctlError as error:
+                failed.append(Failed(change, reason_of(error)))
     kernel.sysctls.remember()
     return failed
 

@@ -281,7 +281,8 @@ class Router:
             return
         if self.filter is not None:
             self.filter.refresh()
-        readings = self.readings(self.links, seen) if self._at_rest is not None else {}
+        begins = self._at_rest is None
+        readings = {} if begins else self.readings(self.links, seen)
         if not self._at_rest or self._passes > _UNLOOKED_AT:
             self._at_rest, self._passes = {}, 0
         at_rest = {name: reading for name, reading in readings.items() if self._at_rest.get(name) == reading}
@@ -289,7 +290,7 @@ class Router:
         coming: list[Change] = []
         unfinished: list[list[str]] = []
         for have in self.present.but(at_rest.keys(), self.links, seen, []):
-            bare = not readings and all(state == PortState() for state in have.values())  # as at a first start: nothing that could go
+            bare = begins and all(state == PortState() for state in have.values())  # as at a first start: nothing that could go
             changes = [] if bare else self._differences(have, self.links)
             differing = {change.port for change in changes}
             at_rest |= {name: readings[name] for name in have if name in readings and name not in differing}

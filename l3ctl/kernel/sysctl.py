@@ -6,6 +6,7 @@ Writes below /proc/sys/net, which shows the network namespace of the thread that
 import json
 import os
 import socket
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -53,8 +54,13 @@ class Sysctls:
         self._memory = memory
         self._news: list[str] = []
 
+    def foresee(self, told: Iterable[Trust]) -> None:
+        """Note what `guard` is about to change of these: who is killed in between must still be able to give it back."""
+        self._news += (json.dumps(one) for one in told if one.differing)
+        self.remember()
+
     def guard(self, name: str, told: Trust | None = None) -> dict[str, str]:
-        """Set an interface up as a port's; what differed before, by sysctl. `told`: what the kernel has just said that differs.
+        """Set an interface up as a port's; what differed before, by sysctl. `told`: what differs, which was foreseen.
 
         Idempotent. A setting this kernel does not have is left out.
 
@@ -82,7 +88,7 @@ class Sysctls:
                 except OSError as error:
                     raise MissingRequirement(f"{sysctl} cannot be set to {wanted}: {error.strerror}", "make /proc/sys writable") from error
         finally:
-            if differed and self._memory is not None:
+            if differed and known is None and self._memory is not None:
                 self._news.append(json.dumps([name, index, differed]))
         return differed
 

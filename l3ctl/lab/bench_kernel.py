@@ -136,7 +136,7 @@ def _compared(router: Router) -> float:
 
 
 def _dumped(kernel: Kernel) -> float:
-    """Seconds in which all of it is read and understood, as it is once when an agent starts."""
+    """Seconds in which all of it is read and understood, and rivals of it are looked for."""
     began = time.perf_counter()
     kernel.read()
     return time.perf_counter() - began

@@ -96,7 +96,7 @@ def _one(code: int, to: int = 0, of: int = 0, offset: int = 0, value: int = 0) -
 
 
 def _reading(line: Line) -> object:
-    """Drops every frame as well, but not before it has seen its first bytes and its last: that much of a frame any filter reads."""
+    """Drops every frame as well, and loads before that something of its first two lines of a cache, as any filter has to."""
     code = [
         _one(0xB7, 0, value=XDP_DROP),
         _one(0x61, 2, 1, 0),  # r2 = data
@@ -203,7 +203,7 @@ EMPTY = Defence("xdp-drop", "empty XDP_DROP", _empty)
 KERNEL = Defence("kernel", "the kernel without a filter", _none)
 PEERS = (
     EMPTY,
-    Defence("xdp-read", "XDP_DROP that reads the frame's ends", _reading),
+    Defence("xdp-read", "XDP_DROP that touches the frame", _reading),
     Defence("xdp-filter", "xdp-filter, by the MAC", _xdp_filter, "xdp-filter", "xdp-tools"),
     Defence("tc-bpf", "BPF in tc's ingress", _tc_bpf, "tc"),
     Defence("nft-netdev", "nftables, netdev ingress", _nft_netdev, "nft", "nftables"),

@@ -30,7 +30,7 @@ FRAMES = {
 }
 PEERS = {
     "xdp-drop": "empty XDP_DROP",
-    "xdp-read": "XDP_DROP that reads",
+    "xdp-read": "XDP_DROP that touches it",
     "xdp-filter": "xdp-filter",
     "tc-bpf": "tc-bpf",
     "nft-netdev": "nftables netdev",
@@ -75,7 +75,7 @@ REST = {
     "cold-10k": "10,000 prefixes, from a relay that calls to the last one at the peer",
     "cold-50k": "50,000",
     "cold-10k-bird": "10,000 prefixes, from nothing to the last one at the peer",
-    "cold-10k-gobgp": "the same",
+    "cold-10k-gobgp": "the same; GoBGP from the first message to its API, all sessions being up",
     "start-10k": "an agent of 10,000 ports, from nothing until all is in place",
     "restart-10k": "the same where all is in place already",
     "rss-10k": "its memory",

@@ -26,7 +26,7 @@ REASONS: dict[str, tuple[str, str, str]] = {
         f"little: {_LIMIT}",
     ),
     "line-.*-xdp-read": (
-        "ARP and ND as from a NIC, beside a program that reads a frame's ends and drops all",
+        "ARP and ND as from a NIC, beside a program that touches a frame and drops all",
         "each frame is looked up, verified down to its checksum, counted by port and reason, and kept as evidence as far as there is room",
         "little: that program knows nobody",
     ),

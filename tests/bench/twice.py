@@ -24,10 +24,10 @@ def verdict(first: dict[str, Any], second: dict[str, Any]) -> str:
 
 
 def compared(first: Results, second: Results) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
-    """Each row that both have, with a ratio other than nothing: its name, the verdict, and both."""
+    """Each row that both have measured, with a ratio other than nothing: its name, the verdict, and both."""
     for name, row in second.rows.items():
         before = first.rows.get(name)
-        if before and before["ratio"] and row["ratio"]:
+        if before and before["ratio"] and row["ratio"] and before != row:  # who is the same to the last digit was copied
             yield name, verdict(before, row), before, row
 
 
@@ -43,7 +43,7 @@ def report(first: Results, second: Results) -> list[str]:
         f"{len(rows)} ratios are in [{first.path.name}](../bench/results/{first.path.name}) ({first.machine()}) and in",
         f"[{second.path.name}](../bench/results/{second.path.name}) ({second.machine()}). {counts[ALIKE_ENOUGH]} of them are within",
         f"{ALIKE - 1:.0%} of each other. {counts[WITHIN_THE_SPREAD]} are not, but the rounds of one run reach to what the other says.",
-        f"{counts[ANOTHER]} are others: between the two runs the machine, or l3ctl, was another.",
+        f"{counts[ANOTHER]} are others: between the two runs the machine, l3ctl, or what a row measures was another.",
     ]
     if counts[ALIKE_ENOUGH] < len(rows):
         lines += ["", "| row | first (lowest to highest) | second (lowest to highest) | |", "|---|---|---|---|"]

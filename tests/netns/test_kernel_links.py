@@ -1,20 +1,29 @@
 """Links as `ip` itself tells them, and the settings of a port's interface."""
 
+import itertools
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 
+from l3ctl.distrust import prepare
 from l3ctl.errors import NetlinkFailed
+from l3ctl.kernel import sysctl
 from l3ctl.kernel.sysctl import Sysctls
+from l3ctl.kernel.tables import Kernel
 from l3ctl.lab.namespaces import Namespace
+from l3ctl.model import Change, Host, Neighbour, Port, Verb
 from tests.netns.kernel_ports import Router, router_with
 
 pytestmark = pytest.mark.root
+HOST = Host("52:54:00:00:00:01", IPv6Address("fe80::5054:ff:fe00:1"), (), ())
 
 
 @pytest.fixture
@@ -145,11 +154,39 @@ def test_what_the_kernel_tells_is_set_and_remembered_as_what_is_read(router: Rou
         before = settings("p0")
         told = router.kernel.trust(["p0"])["p0"]
         one = Sysctls(memory)
+        one.foresee([told])
         assert one.guard("p0", told) == told.differing
         one.remember()
         assert one.guard("p0") == {}
+        assert memory.read_text().split() == json.dumps(told).split(), "once"
         Sysctls(memory).restore()
         assert settings("p0") == before
+
+
+def test_who_is_killed_between_two_sysctls_can_give_all_back(router: Router, tmp_path: Path) -> None:
+    memory, killed_at = tmp_path / "sysctls.json", 5
+    port, policy = Port("a", "p0", "p0", None, (HOST,)), Neighbour("p0", HOST.link_local, HOST.lladdr)
+    with router.namespace.entered():
+        before = settings("p0")
+        child = os.fork()
+        if child == 0:
+            try:
+                real, count = sysctl._exchange, itertools.count(1)
+                with Kernel(memory) as kernel:
+                    die = lambda *given: os.kill(os.getpid(), signal.SIGKILL) if next(count) == killed_at else real(*given)  # noqa: E731
+                    sysctl._exchange = die
+                    prepare(kernel, {"a": port}, [Change("a", Verb.ADD, policy)])
+            finally:
+                os._exit(1)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+        changed = {name for name, value in settings("p0").items() if value != before[name]}
+        assert len(changed) == killed_at - 1
+        with Kernel(memory) as kernel:  # the agent that comes after it, and its end
+            assert prepare(kernel, {"a": port}, [Change("a", Verb.ADD, policy)]) == []
+            assert Sysctls().guard("p0") == {}
+            kernel.sysctls.restore()
+        assert settings("p0") == before
+        assert not memory.exists()
 
 
 def test_what_was_told_of_a_netdev_that_another_has_replaced_is_not_believed(router: Router) -> None:

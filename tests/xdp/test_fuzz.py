@@ -112,17 +112,22 @@ BROKEN = (
         instead("!half[0] && (half[1] & 0xffffffff) == V4_MAPPED", "0"),
         *("source-spoof", "nd-ip-spoof", "ns-target"),
     ),
-    broken("the billed MAC of ordinary frames", "l3ctl.bpf.c", instead("!equal_lladdr(port->lladdr, data + 6)", "0"), "source-spoof"),
+    broken("the billed MAC of ordinary frames", "l3ctl.bpf.c", instead("!equal_lladdr(pointer->lladdr, data + 6)", "0"), "source-spoof"),
     broken(
         "the billed prefix of ordinary frames",
         "l3ctl.bpf.c",
-        instead("return is_in_prefix(port, data", "return true || (data"),
+        instead("return (*(const __u64 *)(data + packet + 8)", "return true || (*(const __u64 *)(data + packet + 8)"),
         "source-spoof",
     ),
     broken(
         "options of plain solicitations", "plain.h", instead("source_lladdr_options = 1", "source_lladdr_options = 0"), "nd-lladdr-mismatch"
     ),
-    broken("priority tags in front of a VLAN's", "stranger.h", instead("netdev->trunk ? REASON_VLAN_STACKED", "0 ? 1"), "vlan-stacked"),
+    broken(
+        "priority tags in front of a VLAN's",
+        "stranger.h",
+        instead("netdev->trunk ? REASON_VLAN_STACKED", "netdev->flags & 4096 ? REASON_VLAN_STACKED"),
+        "vlan-stacked",
+    ),
     broken(
         "the same from a port in audit",
         "l3ctl.bpf.c",
@@ -136,7 +141,7 @@ BROKEN = (
         instead("harmless ? NETDEV_GUARD_ENFORCED", "harmless ? NETDEV_GUARDED"),
         "unknown-port",
     ),
-    broken("hidden tags of ordinary frames", "l3ctl.bpf.c", instead("!index && netdev->flags & NETDEV_MAY_HIDE_TAGS", "0"), "unknown-port"),
+    broken("hidden tags of ordinary frames", "l3ctl.bpf.c", instead("!(netdev->flags & NETDEV_MAY_HIDE_TAGS);", "1;"), "unknown-port"),
     broken("DHCP with IP options", "guard.h", instead("ipv4[0] != 0x45", "ipv4[0] >> 4 != 4"), "source-spoof"),
     broken("MLD from :: without a router alert", "guard.h", instead("!= NEXT_HOP_BY_HOP", "== 255"), "source-spoof"),
 )
