@@ -66,7 +66,7 @@ def _page(theme: str) -> Iterator[None]:
 
 def draw_line(results: Results) -> Any:
     """CPU time a frame of each class, for each defence."""
-    figure, axes = plt.subplots(figsize=(_WIDTH, 6.6), layout="constrained")
+    figure, axes = plt.subplots(figsize=(_WIDTH, 8.2), layout="constrained")
     names = list(FRAMES)
     defences = ["ours", *PEERS]
     for number, defence in enumerate(defences):
