@@ -95,7 +95,7 @@ def _one(code: int, to: int = 0, of: int = 0, offset: int = 0, value: int = 0) -
     return struct.pack("<BBhi", code, of << 4 | to, offset, value)
 
 
-def _reading(line: Line) -> object:
+def _touching(line: Line) -> object:
     """Drops every frame as well, and loads before that something of its first two lines of a cache, as any filter has to."""
     code = [
         _one(0xB7, 0, value=XDP_DROP),
@@ -113,7 +113,7 @@ def _reading(line: Line) -> object:
         _one(0x0F, 5, 6),
         _one(0x95),
     ]
-    return _attached(line, Program.load("reading", b"".join(code)))
+    return _attached(line, Program.load("touching", b"".join(code)))
 
 
 def _tc_instructions() -> bytes:
@@ -203,7 +203,7 @@ EMPTY = Defence("xdp-drop", "empty XDP_DROP", _empty)
 KERNEL = Defence("kernel", "the kernel without a filter", _none)
 PEERS = (
     EMPTY,
-    Defence("xdp-read", "XDP_DROP that touches the frame", _reading),
+    Defence("xdp-read", "XDP_DROP that touches the frame", _touching),
     Defence("xdp-filter", "xdp-filter, by the MAC", _xdp_filter, "xdp-filter", "xdp-tools"),
     Defence("tc-bpf", "BPF in tc's ingress", _tc_bpf, "tc"),
     Defence("nft-netdev", "nftables, netdev ingress", _nft_netdev, "nft", "nftables"),

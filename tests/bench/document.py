@@ -181,7 +181,7 @@ def _rest(results: Results) -> Iterator[str]:
 def summary(results: Results) -> str:
     """README's part, markers included."""
     parts = [
-        f"Measured in turn in one run ({results.machine()}; [all rows](docs/BENCHMARKS.md)).",
+        f"Measured in turn, each table in one run ({results.machine()}; [all rows](docs/BENCHMARKS.md)).",
         "\n".join(_line(results)),
         "\n".join(_attack(results, (SHOWN,))),
         "\n".join(_attack_costs(results)),

@@ -2,7 +2,8 @@
 
 A customer sends without pause a spoofed advertisement, which must never reach the router's stack, and the question for the gateway, which
 must always be answered; on the other side a packet socket behind the filter looks for what came through. Meanwhile a process swaps the
-filter for another program and back, or for one with other maps, and changes the port's policy, until it is killed; and once more.
+filter for another program and back, or for one with other maps, and changes the port's policy, until it is killed; and once more. With the
+source guard on he sends ordinary packets from others' addresses too, which must not come through either.
 `L3CTL_KILLS` says how often.
 """
 
@@ -15,6 +16,7 @@ import socket
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -28,6 +30,7 @@ from tests.xdp.test_filter import ASK4, NA, Router, policy, router  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
 
+SPOOFED = (frames.ethernet(frames.tcp6("2001:db8:f00::1"), 0x86DD), frames.ethernet(frames.udp4("203.0.113.77"), 0x0800))
 KILLS = int(os.environ.get("L3CTL_KILLS", "25"))
 OLD, NEW = (replace(policy(0, hosts=hosts), answer_rate=100_000, answer_burst=100_000) for hosts in (20, 30))
 """The host that sends is billed in both, and its answers have no limit."""
@@ -36,8 +39,9 @@ OLD, NEW = (replace(policy(0, hosts=hosts), answer_rate=100_000, answer_burst=10
 class Traffic(threading.Thread):
     """From the customer's end; counts what was sent, what was answered, and what came through behind the filter."""
 
-    def __init__(self, bench: Router) -> None:
+    def __init__(self, bench: Router, more: Sequence[bytes] = ()) -> None:
         super().__init__(daemon=True)
+        self._sent_each_time = (*more, NA, ASK4)
         self.sent = self.answered = self.through = 0
         self._ending = threading.Event()
         with bench.customer.entered():
@@ -49,8 +53,8 @@ class Traffic(threading.Thread):
 
     def run(self) -> None:
         while not self._ending.is_set():
-            self._customer.send(NA)
-            self._customer.send(ASK4)
+            for frame in self._sent_each_time:
+                self._customer.send(frame)
             self.sent += 1
             self._look(0)
             time.sleep(0.002)
@@ -74,26 +78,26 @@ class Traffic(threading.Thread):
         self._behind.close()
 
 
-def upgrade_for_ever(bench: Router) -> None:
+def upgrade_for_ever(bench: Router, guarded: bool) -> None:
     """In a process of its own, in the router's namespace."""
     chance = random.Random()
     while True:
         filter_ = Filter(bench.bpffs)
         if chance.random() < 0.3 and (bench.directory / "layout").exists():
             Map.open(bench.directory / "layout").update(bytes(4), b"\xee" * 32)  # what there is, is of a version with another layout
-        filter_.open(chance.random() < 0.5)
+        filter_.open(guarded or chance.random() < 0.5)
         with Kernel() as kernel:
             for _ in range(20):
-                filter_.apply(Change("web0", Verb.REPLACE, chance.choice((OLD, NEW))), kernel.links())
+                filter_.apply(Change("web0", Verb.REPLACE, replace(chance.choice((OLD, NEW)), source_guard=guarded)), kernel.links())
                 filter_.settle(["p0"], kernel.links())
 
 
-def kill_at(bench: Router, seconds: float) -> None:
+def kill_at(bench: Router, seconds: float, guarded: bool) -> None:
     with bench.namespace.entered():
         child = os.fork()
         if child == 0:
             try:
-                upgrade_for_ever(bench)
+                upgrade_for_ever(bench, guarded)
             except BaseException:
                 traceback.print_exc()
             finally:
@@ -104,23 +108,25 @@ def kill_at(bench: Router, seconds: float) -> None:
     os.waitpid(child, 0)
 
 
-def test_no_frame_gets_past_it_whenever_a_process_is_killed_at_it(router: Router) -> None:  # noqa: F811
+@pytest.mark.parametrize("guarded", [False, True], ids=["ARP and ND", "and the source guard"])
+def test_no_frame_gets_past_it_whenever_a_process_is_killed_at_it(router: Router, guarded: bool) -> None:  # noqa: F811
     seed = secrets.token_hex(4)
     print(f"seed {seed}")
     dice = random.Random(seed)
-    router.add(router.open(), OLD)
-    traffic = Traffic(router)
+    wanted = replace(OLD, source_guard=guarded)
+    router.add(router.opened(guarded)[0], wanted)
+    traffic = Traffic(router, SPOOFED if guarded else ())
     traffic.start()
     try:
         for number in range(KILLS):
-            kill_at(router, dice.random() * 0.9)
+            kill_at(router, dice.random() * 0.9, guarded)
             assert traffic.through == 0, f"kill {number} of seed {seed}"
             assert set(router.programs()) == {"p0"}
             if number % 5 == 4:  # the next agent ends with what it wants, whatever it finds
-                again = router.open()
-                router.make_true(again, OLD)
+                again = router.opened(guarded)[0]
+                router.make_true(again, wanted)
                 again.settle(["p0"], router.links)
-                assert again.read(router.links) == {"web0": OLD}
+                assert again.read(router.links) == {"web0": wanted}
     finally:
         traffic.end()
     assert traffic.through == 0, f"seed {seed}"
