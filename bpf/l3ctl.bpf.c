@@ -62,6 +62,8 @@ static __always_inline bool is_billed_ipv6(const struct port *port, __u32 index,
 {
 	if (is_in_prefix(port, address) && equal_lladdr(port->lladdr, lladdr))
 		return true;
+	if (port->flags & PORT_BILLED_INLINE)
+		return false;
 	return !is_v4_mapped((const void *)address) && is_billed(index, lladdr, address);
 }
 
@@ -69,6 +71,8 @@ static __always_inline bool is_billed_ipv4(const struct port *port, __u32 index,
 {
 	if (address == port->address && equal_lladdr(port->lladdr, lladdr))
 		return true;
+	if (port->flags & PORT_BILLED_INLINE)
+		return false;
 	__u32 mapped[4] = {0, 0, V4_MAPPED, address};
 	return is_billed(index, lladdr, mapped);
 }
@@ -92,13 +96,17 @@ static __always_inline bool is_gateway_ipv6(const struct port *port, __u32 index
 	const __u64 *half = (const void *)address;
 	if (is_v4_mapped(half))
 		return false;
-	return (equal16(port->gateway6, address) && half[0]) || is_gateway(index, address);
+	if (equal16(port->gateway6, address) && half[0])
+		return true;
+	return !(port->flags & PORT_GATEWAYS_INLINE) && is_gateway(index, address);
 }
 
 static __always_inline bool is_gateway_ipv4(const struct port *port, __u32 index, __u32 address)
 {
 	if (address && address == port->gateway4)
 		return true;
+	if (port->flags & PORT_GATEWAYS_INLINE)
+		return false;
 	__u32 mapped[4] = {0, 0, V4_MAPPED, address};
 	return is_gateway(index, mapped);
 }

@@ -1,9 +1,10 @@
 """What is on this router, by port: entries, policy and wishes of each, read from the backends and owned by nobody but them."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from l3ctl.kernel.found import Foreign, Look
+from l3ctl.kernel.likeness import Likeness
 from l3ctl.kernel.steady import digest
 from l3ctl.kernel.tables import Kernel
 from l3ctl.model import Announcement, GatewayAddress, LinkFacts, Neighbour, Port, PortState, Route, Settings
@@ -14,6 +15,8 @@ AT_ONCE = 500
 """ports that are compared, or changes that are made, in one go"""
 
 E = TypeVar("E", GatewayAddress, Neighbour, Route)
+Wanted = Callable[[str], PortState]
+"""what should be of a port: what reads like it need not be understood"""
 
 
 class Present:
@@ -48,7 +51,7 @@ class Present:
         """What others have where ours is, or would go, when everything was last looked at."""
         return [one.text for one in (*self._neighbours, *self.rivals)]
 
-    def each(self, links: Mapping[str, LinkFacts], seen: Look) -> Iterator[dict[str, PortState]]:
+    def each(self, links: Mapping[str, LinkFacts], seen: Look, wanted: Wanted | None = None) -> Iterator[dict[str, PortState]]:
         """What is, of everything in turn, some ports at a time: all at once it would fill the memory of a small router. Renews `foreign`.
 
         Entries of ours that belong to no port stand under names that begin with `ORPHAN`.
@@ -56,7 +59,7 @@ class Present:
         if self.filter is not None:
             self.filter.refresh()
         foreign: list[Foreign] = []
-        yield from self.but((), links, seen, foreign)
+        yield from self.but((), links, seen, foreign, wanted)
         self._neighbours = foreign
         self.look_for_rivals(seen)
 
@@ -65,7 +68,12 @@ class Present:
         self.rivals = self.kernel.rivals(seen)
 
     def but(
-        self, ports: Collection[str], links: Mapping[str, LinkFacts], seen: Look, foreign: list[Foreign]
+        self,
+        ports: Collection[str],
+        links: Mapping[str, LinkFacts],
+        seen: Look,
+        foreign: list[Foreign],
+        wanted: Wanted | None = None,
     ) -> Iterator[dict[str, PortState]]:
         """The same as `each` without these ports, of which is known what is there; the filter's records as they were last read.
 
@@ -75,11 +83,22 @@ class Present:
         names = self.ports.keys() | self.beside | self.wishes.keys()
         if self.filter is not None:
             names |= self.filter.ports()
-        strays = {ORPHAN + netdev for netdev in self.kernel.interfaces(seen) if netdev not in self._port_at}
+        strays = {ORPHAN + netdev for netdev in self.kernel.interfaces(seen, links) if netdev not in self._port_at}
         everything = sorted((names | strays).difference(ports))
         foreign[:] = [one for one in foreign if self._port_at.get(one.interface) in ports]
+        likeness = Likeness(seen)
         for start in range(0, len(everything), AT_ONCE):
-            yield self.of(everything[start : start + AT_ONCE], links, seen, foreign)
+            some = everything[start : start + AT_ONCE]
+            yield self.of(some, links, seen, foreign, self._alike(some, links, likeness, wanted) if wanted else {})
+
+    def _alike(self, names: Iterable[str], links: Mapping[str, LinkFacts], likeness: Likeness, wanted: Wanted) -> dict[str, PortState]:
+        """What is wanted of these ports, where the kernel has just that."""
+        alike: dict[str, PortState] = {}
+        for name in names:
+            facts = links.get(self.ports[name].interface) if name in self.ports else None
+            if facts is not None and likeness.anything(facts.ifindex) and likeness.holds(facts.ifindex, want := wanted(name)):
+                alike[name] = want
+        return alike
 
     def readings(self, links: Mapping[str, LinkFacts], seen: Look) -> dict[str, tuple[object, ...]]:
         """Of each port what is there, in a look at everything, as it reads: while it reads alike, it is what it was.
@@ -100,9 +119,20 @@ class Present:
             return self.of(ports, links, None, [])
         return {name: state for some in self.each(links, self.kernel.look()) for name, state in some.items()}
 
-    def of(self, names: Collection[str], links: Mapping[str, LinkFacts], seen: Look | None, foreign: list[Foreign]) -> dict[str, PortState]:
-        """The same of these, in a look at everything, or in one that is taken now. What is another's is added to `foreign`."""
-        owners = {self.ports[name].interface: name for name in names if name in self.ports}
+    def of(
+        self,
+        names: Collection[str],
+        links: Mapping[str, LinkFacts],
+        seen: Look | None,
+        foreign: list[Foreign],
+        alike: Mapping[str, PortState] | None = None,
+    ) -> dict[str, PortState]:
+        """The same of these, in a look at everything, or in one that is taken now. What is another's is added to `foreign`.
+
+        `alike`: what is wanted of those of which the kernel has just that.
+        """
+        alike = alike or {}
+        owners = {self.ports[name].interface: name for name in names if name in self.ports and name not in alike}
         orphans = {name.removeprefix(ORPHAN): name for name in names if name.startswith(ORPHAN)}
         owners |= {netdev: name for netdev, name in orphans.items() if netdev not in self._port_at}
         found = self.kernel.read(owners.keys()) if seen is None else self.kernel.understand(seen, owners.keys())
@@ -112,13 +142,13 @@ class Present:
         addresses = _by_owner((*found.addresses, *made_by_kernel), owners)
         neighbours = _by_owner(found.neighbours, owners)
         routes = _by_owner(found.routes, owners)
-        policies = self.filter.remembered(names, links) if self.filter is not None else {}
+        policies = self.filter.remembered(names, links, alike) if self.filter is not None else {}
         states = {
             name: PortState(
                 policy=policies.get(name),
-                addresses=frozenset(addresses.get(name, ())),
-                neighbours=frozenset(neighbours.get(name, ())),
-                routes=frozenset(routes.get(name, ())),
+                addresses=alike[name].addresses if name in alike else frozenset(addresses.get(name, ())),
+                neighbours=alike[name].neighbours if name in alike else frozenset(neighbours.get(name, ())),
+                routes=alike[name].routes if name in alike else frozenset(routes.get(name, ())),
                 announcements=self.wishes.get(name, frozenset()),
             )
             for name in names

@@ -6,6 +6,7 @@ Keeps the promise of `diff` when steps fail: what depends on a failed step is he
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache, partial
 from itertools import groupby
 
 from l3ctl.bgp.speaker import Speaker
@@ -20,7 +21,7 @@ from l3ctl.leaving import Leaving
 from l3ctl.model import Announcement, Change, LinkFacts, Port, PortPolicy, PortState, Route, Settings, Verb
 from l3ctl.names import ORPHAN
 from l3ctl.netdevs import Netdevs
-from l3ctl.present import AT_ONCE, Present
+from l3ctl.present import AT_ONCE, Present, Wanted
 from l3ctl.xdp.filter import Filter
 
 _UNLOOKED_AT = 20
@@ -105,14 +106,11 @@ class Router:
 
     def readings(self, links: Mapping[str, LinkFacts], seen: Look) -> dict[str, tuple[object, ...]]:
         """Of each port all that decides on what differs between what is there and what should be, as it reads."""
-        same = self.settings, self.drained
-        return {
-            name: (*there, port := self.ports[name], links.get(port.interface), links.get(port.guard), *self._words_of(name), *same)
-            for name, there in self.present.readings(links, seen).items()
-        }
-
-    def _words_of(self, name: str) -> tuple[bool, bool]:
-        return name in self.away, name in self.held_down
+        found: dict[str, tuple[object, ...]] = {}
+        for name, there in self.present.readings(links, seen).items():
+            port, said = self.ports[name], (name in self.away, name in self.held_down, self.settings, self.drained)
+            found[name] = *there, port, links.get(port.interface), links.get(port.guard), *said
+        return found
 
     def highest(self) -> int:
         """Of the ifindexes there are."""
@@ -120,8 +118,9 @@ class Router:
 
     def plan(self) -> list[Change]:
         """What differs between what is and what should be, in order. Everything compared is read; nothing is changed."""
-        links = self.kernel.links()
-        return in_order(change for have in self.present.each(links, self.kernel.look()) for change in self._differences(have, links))
+        wanted = self.wanting(links := self.kernel.links())
+        looks = self.present.each(links, self.kernel.look(), wanted)
+        return in_order(change for have in looks for change in self._differences(have, wanted))
 
     def preview(self, ports: Iterable[Port], settings: Settings) -> list[Change]:
         """What would differ under another inventory and other settings."""
@@ -130,11 +129,15 @@ class Router:
         other.drained, other.held_down, other.away = self.drained, self.held_down, self.away
         return other.plan()
 
-    def _differences(self, have: Mapping[str, PortState], links: Mapping[str, LinkFacts]) -> list[Change]:
-        want = {name: self.wanted(name, links) for name in have if name in self.ports or name in self.present.beside}
+    def _differences(self, have: Mapping[str, PortState], wanted: Wanted) -> list[Change]:
+        want = {name: wanted(name) for name in have if name in self.ports or name in self.present.beside}
         if self.speaker is None:
             want = {name: replace(state, announcements=frozenset()) for name, state in want.items()}
         return diff_all(have, want)
+
+    def wanting(self, links: Mapping[str, LinkFacts]) -> Wanted:
+        """The same as `wanted`, worked out once of each of some ports, and then of the next."""
+        return lru_cache(2 * AT_ONCE)(partial(self.wanted, links=links))
 
     def wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:
         """What should be of a port, or of what is wanted beside ports, links being these."""
@@ -253,12 +256,8 @@ class Router:
 
     def full_pass(self) -> Made:
         """Compare everything and put right what differs; as `carry_out`."""
-        made: list[Change] = []
-        failed: list[Failed] = []
-        for some_made, some_failed in self.put_right():
-            made += some_made
-            failed += some_failed
-        return made, failed
+        steps = [*self.put_right()]
+        return [change for made, _ in steps for change in made], [failure for _, failed in steps for failure in failed]
 
     def put_right(self) -> Iterator[Made]:
         """The same step by step: at least one, and many where there is much to do, as at the beginning.
@@ -289,9 +288,10 @@ class Router:
         going: list[Change] = []
         coming: list[Change] = []
         unfinished: list[list[str]] = []
-        for have in self.present.but(at_rest.keys(), self.links, seen, []):
+        wanted = self.wanting(self.links)
+        for have in self.present.but(at_rest.keys(), self.links, seen, [], wanted):
             bare = begins and all(state == PortState() for state in have.values())  # as at a first start: nothing that could go
-            changes = [] if bare else self._differences(have, self.links)
+            changes = [] if bare else self._differences(have, wanted)
             differing = {change.port for change in changes}
             at_rest |= {name: readings[name] for name in have if name in readings and name not in differing}
             going += (change for change in changes if goes(change))
@@ -305,12 +305,12 @@ class Router:
         yield self.carry_out(in_order([*going, *coming]))
         # All that goes has gone, so that the rest can come a few ports at a time, without all of it in memory.
         for names in unfinished:
-            changes = self._differences(self.present.of(names, self.links, seen, []), self.links)
+            changes = self._differences(self.present.of(names, self.links, seen, []), self.wanting(self.links))
             yield self.carry_out([change for change in changes if not goes(change)])
 
     def look_again(self, ports: Collection[str]) -> Made:
         """Compare a few ports and put right what differs, links being as they were last read; as `carry_out`."""
-        return self.carry_out(self._differences(self.present.states(ports, self.links), self.links))
+        return self.carry_out(self._differences(self.present.states(ports, self.links), self.wanting(self.links)))
 
     def look_again_at(self, ports: Collection[str]) -> Iterator[Made]:
         """The same of any number: where there are many, it costs less to look at all of them, some at a time."""

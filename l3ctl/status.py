@@ -1,6 +1,6 @@
 """What `l3ctl status` says of a router: every port by link, entries, filter and announcement, from a fresh look at each backend."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from l3ctl.asking import Answer
@@ -26,7 +26,8 @@ def ports(router: Router) -> list[dict[str, object]]:
     links, seen = router.kernel.links(), router.kernel.look()
     counters = router.filter.counters() if router.filter is not None else {}
     told = heard(router)
-    looked = rows(router, links, router.present.each(links, seen))
+    wanted = router.wanting(links)
+    looked = rows(router, links, router.present.each(links, seen, wanted), wanted)
     found = {name: row | announced(router, name, told, even=even) | lately(name, counters, {}) for name, row, even in looked}
     return [found[name] for name in sorted(found)]
 
@@ -56,13 +57,13 @@ def heard(router: Router) -> Heard:
 
 
 def rows(
-    router: Router, links: Mapping[str, LinkFacts], looks: Iterable[Mapping[str, PortState]]
+    router: Router, links: Mapping[str, LinkFacts], looks: Iterable[Mapping[str, PortState]], wanted: Callable[[str], PortState]
 ) -> Iterator[tuple[str, dict[str, object], bool]]:
     """Each port that is looked at, but for what `announced` and `lately` say of it; and whether it is what it should be."""
     for have in looks:
         for name in have.keys() & router.ports.keys():
             port, state = router.ports[name], have[name]
-            want = router.wanted(name, links)
+            want = wanted(name)
             prefixes = [prefix for host in port.hosts for prefix in host.prefixes()]
             yield (
                 name,

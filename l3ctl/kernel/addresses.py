@@ -17,6 +17,7 @@ from l3ctl.kernel.wire import (
     RTM_DELADDR,
     RTM_GETADDR,
     RTM_NEWADDR,
+    Columns,
     Message,
     attribute,
     attributes,
@@ -92,3 +93,21 @@ def parse(payload: bytes) -> AddressEntry | None:
 @lru_cache(_ALIKE)
 def _interface(raw: bytes, length: int) -> IPv6Interface:
     return IPv6Interface((raw, length))
+
+
+def kind(address: GatewayAddress) -> object:
+    """What addresses have in common that the kernel tells of alike, but for `values`."""
+    return address.address, address.on_link
+
+
+def values(_: GatewayAddress, ifindex: int) -> dict[bytes, bytes]:
+    """What differs between these."""
+    return {b"ifindex": _U32.pack(ifindex)}
+
+
+def spelling(payload: bytes) -> tuple[object, Columns] | None:
+    """Of an address of ours its kind, and where its values stand; None of any other."""
+    entry = parse(payload)
+    if entry is None or entry.protocol != PROTOCOL:
+        return None
+    return (entry.address, entry.on_link), {b"ifindex": (4, 4)}

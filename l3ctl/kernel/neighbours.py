@@ -18,9 +18,11 @@ from l3ctl.kernel.wire import (
     RTM_DELNEIGH,
     RTM_GETNEIGH,
     RTM_NEWNEIGH,
+    Columns,
     Message,
     attribute,
     attributes,
+    spans,
 )
 from l3ctl.lladdr import format_lladdr, parse_lladdr
 from l3ctl.model import Address, Neighbour
@@ -106,3 +108,22 @@ def parse(payload: bytes) -> NeighbourEntry | None:
     address = IPv6Address(raw) if family == AF_INET6 else IPv4Address(raw)
     protocol = found.get(_NDA_PROTOCOL, b"\0")[0]
     return NeighbourEntry(ifindex, address, format_lladdr(found.get(_NDA_LLADDR, b"")), bool(state & _NUD_PERMANENT), protocol)
+
+
+def kind(neighbour: Neighbour) -> object:
+    """What neighbours have in common that the kernel tells of alike, but for `values`."""
+    return Neighbour, neighbour.address.version
+
+
+def values(neighbour: Neighbour, ifindex: int) -> dict[bytes, bytes]:
+    """What differs between these."""
+    return {b"ifindex": _U32.pack(ifindex), b"address": neighbour.address.packed, b"lladdr": parse_lladdr(neighbour.lladdr)}
+
+
+def spelling(payload: bytes) -> tuple[object, Columns] | None:
+    """Of a permanent neighbour of ours its kind, and where its values stand; None of any other."""
+    entry = parse(payload)
+    at = spans(payload, _NDMSG.size)
+    if entry is None or entry.protocol != PROTOCOL or not is_as_we_make_them(payload) or _NDA_LLADDR not in at:
+        return None
+    return (Neighbour, entry.address.version), {b"ifindex": (4, 4), b"address": at[_NDA_DST], b"lladdr": at[_NDA_LLADDR]}

@@ -21,9 +21,11 @@ from l3ctl.kernel.wire import (
     RTM_DELROUTE,
     RTM_GETROUTE,
     RTM_NEWROUTE,
+    Columns,
     Message,
     attribute,
     attributes,
+    spans,
 )
 from l3ctl.model import MAIN_TABLE, Address, Prefix, Route
 
@@ -249,3 +251,38 @@ def _next_hop(found: dict[int, bytes]) -> Address | None:
     if len(raw) == 16:
         return IPv6Address(raw)
     return IPv4Address(raw) if len(raw) == 4 else None
+
+
+def kind(route: Route) -> object:
+    """What routes have in common that the kernel tells of alike, but for `values`."""
+    return Route, route.prefix.version, route.next_hop is None, route.table
+
+
+def values(route: Route, ifindex: int) -> dict[bytes, bytes]:
+    """What differs between these."""
+    prefix, next_hop = route.prefix, route.next_hop
+    return {
+        b"ifindex": _U32.pack(ifindex),
+        b"length": bytes([prefix.prefixlen]),
+        b"destination": prefix.network_address.packed,
+        b"metric": _U32.pack(route.metric),
+        b"next_hop": b"" if next_hop is None else next_hop.packed,
+    }
+
+
+def spelling(payload: bytes) -> tuple[object, Columns] | None:
+    """Of a route of ours, of one path through a netdev, its kind, and where its values stand; None of any other."""
+    entry = parse(payload)
+    at = spans(payload, _RTMSG.size)
+    if entry is None or entry.protocol != PROTOCOL or entry.blackhole or len(entry.hops) != 1:
+        return None
+    if _RTA_MULTIPATH in at or not {_RTA_DST, _RTA_OIF, _RTA_PRIORITY} <= at.keys():
+        return None
+    ((_, next_hop),) = entry.hops
+    columns = {b"ifindex": at[_RTA_OIF], b"length": (1, 1), b"destination": at[_RTA_DST], b"metric": at[_RTA_PRIORITY]}
+    if _RTA_VIA in at:
+        offset, length = at[_RTA_VIA]
+        columns[b"next_hop"] = offset + 2, length - 2
+    elif _RTA_GATEWAY in at:
+        columns[b"next_hop"] = at[_RTA_GATEWAY]
+    return (Route, entry.prefix.version, next_hop is None, entry.table), columns

@@ -1,6 +1,6 @@
 """The kernel as the agent sees it: links, what is installed, and a way to change it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -94,9 +94,10 @@ class Kernel:
         self._tables.update({route.table for route in understood.routes})
         return understood
 
-    def interfaces(self, seen: Look) -> set[str]:
-        """Where there was anything."""
+    def interfaces(self, seen: Look, links: Mapping[str, LinkFacts]) -> set[str]:
+        """Where there was anything. Names are asked for of what is not among these links."""
         names = Names(self._socket)
+        names.update((facts.ifindex, name) for name, facts in links.items())
         return {names[ifindex] if ifindex else "" for ifindex in seen.entries()}
 
     def rivals(self, seen: Look) -> tuple[Foreign, ...]:

@@ -28,6 +28,10 @@ _ERRNO = struct.Struct("=i")
 _NLMSGERR_ATTR_MSG = 1
 
 
+Columns = dict[bytes, tuple[int, int]]
+"""Of a payload, what differs between such as are alike else, by name: offset and length."""
+
+
 class Message(NamedTuple):
     """A request without its header: the socket gives it a sequence number."""
 
@@ -67,6 +71,18 @@ def attributes(payload: bytes, offset: int) -> dict[int, bytes]:
         if length < 4:
             break
         found[kind & _TYPE_MASK] = payload[offset + 4 : offset + length]
+        offset += (length + 3) & ~3
+    return found
+
+
+def spans(payload: bytes, offset: int) -> dict[int, tuple[int, int]]:
+    """Where the values of these attributes stand, by type: offset and length."""
+    found: dict[int, tuple[int, int]] = {}
+    while offset + 4 <= len(payload):
+        length, kind = _ATTRIBUTE.unpack_from(payload, offset)
+        if length < 4:
+            break
+        found[kind & _TYPE_MASK] = offset + 4, length - 4
         offset += (length + 3) & ~3
     return found
 

@@ -89,12 +89,17 @@ def _among(scale: str, count: int, *, guard: bool) -> Iterator[_Case]:
             judge.add(policy, 2 + place[0])
             continue
         judge.add(policy)
+        ours, another = (str(IPv6Address(begins + bytes(7) + b"\1")) for begins in (prefix, b"\x20\1\r\xb9" + prefix[4:]))
         option = frames.option(1, lladdr)
         packets = {
-            "pass-tagged": frames.tcp6(str(IPv6Address(prefix + bytes(7) + b"\1"))),
+            "pass-tagged": frames.tcp6(ours),
             "drop-na": frames.na(source=str(link_local)),
+            "drop-ns-target": frames.ns(another, option, str(link_local)),
+            "drop-ns-spoof": frames.ns(options=option, source=another),
             "answer-ns": frames.ns(options=option, source=str(link_local)),
         }
+        if guard:
+            packets["drop-source"] = frames.tcp6(another)
         for kind, packet in packets.items():
             asked.setdefault(kind, []).append(frames.ethernet(packet, 0x86DD, lladdr, tags=((0x8100, vlan_id),)))
     for kind, found in asked.items():

@@ -15,6 +15,8 @@ _NOBODY = bytes(6)
 """the MAC under which the prefixes stand that the router answers ARP for"""
 _HALF = 64
 """bits of a prefix that stand beside a pointer"""
+_NO_UPPER_HALF = bytes(8)
+"""of a gateway that the filter does not look for in the port's record: it takes it for none"""
 _NO_PREFIX = b"\xff" * 8
 """under a mask of zeroes: no address is in it"""
 
@@ -86,6 +88,8 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     flags |= numbers["PORT_PROXY_ARP"] if policy.proxy_arp else 0
     flags |= numbers["PORT_PROBED"] if policy.probed else 0
     first = policy.hosts[0]
+    if len(policy.hosts) == 1 and len(first.ipv6) <= 1 and len(first.ipv4) <= 1:
+        flags |= numbers["PORT_BILLED_INLINE"]
     inline: dict[str, int | bytes] = {"prefix": b"\xff" * 16}
     if first.ipv6:
         most = next((prefix for prefix in first.ipv6 if prefix.prefixlen <= _HALF), first.ipv6[0])  # one that can stand beside the pointer
@@ -96,6 +100,8 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
         inline["gateway4"] = int.from_bytes(asked4[0].packed, "little")
     if asked6 := sorted((gateway for gateway in policy.gateways if gateway.version == 6), key=lambda gateway: not gateway.is_link_local):
         inline["gateway6"] = asked6[0].packed
+    if len(asked4) <= 1 and len(asked6) <= 1 and not any(gateway.packed.startswith(_NO_UPPER_HALF) for gateway in asked6):
+        flags |= numbers["PORT_GATEWAYS_INLINE"]
     interval = 1_000_000_000 // policy.answer_rate
     port = structs["port"].pack(
         lladdr=parse_lladdr(first.lladdr),
@@ -179,6 +185,16 @@ def netdev_flags(policy: PortPolicy) -> int:
     numbers = abi().numbers
     unknown = numbers["NETDEV_DROP_UNKNOWN_VLAN"] if policy.unknown_vlan_drop else 0
     return unknown | (numbers["NETDEV_MAY_HIDE_TAGS"] if policy.tags_may_be_hidden else 0)
+
+
+def are_of(policy: PortPolicy, records: Records, index: int, guard: str, flags: int) -> bool:
+    """Whether `decode` would make just this policy of these entries: which takes a third of the time."""
+    numbers = abi().numbers
+    hidden = policy.vlan_id is not None and bool(flags & numbers["NETDEV_MAY_HIDE_TAGS"])
+    of_netdev = guard, bool(flags & numbers["NETDEV_DROP_UNKNOWN_VLAN"]), hidden
+    if (policy.guard, policy.unknown_vlan_drop, policy.tags_may_be_hidden) != of_netdev:
+        return False
+    return encode(policy, index, abi().structs["port"].number(records.port, "ifindex")) == records
 
 
 def decode(records: Records, index: int, guard: str, flags: int) -> PortPolicy | None:

@@ -11,7 +11,7 @@ from l3ctl.xdp.abi import abi
 from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Netdev, Place, Pointers
-from l3ctl.xdp.records import KEYS, Records, decode, encode, netdev_flags, pack, pointer_to, port_of, unpack
+from l3ctl.xdp.records import KEYS, Records, are_of, decode, encode, netdev_flags, pack, pointer_to, port_of, unpack
 from l3ctl.xdp.together import Together, made_by_ports, strictness
 
 Reading = tuple[bytes, int, str, int]
@@ -155,14 +155,19 @@ class Tables:
         """Whether any frame that comes in on a netdev belongs to a port."""
         return self._pointers.guards(ifindex)
 
-    def policy(self, port: str, netdevs: Mapping[int, str]) -> PortPolicy | None:
+    def policy(self, port: str, netdevs: Mapping[int, str], wanted: PortPolicy | None = None) -> PortPolicy | None:
         """What holds for a port, given the netdevs where a program asks the tables (ifindex -> name); None for one without records.
 
         Where records are there and do not hold, since no program asks, nothing points at them or they do not add up, `guard` is empty: such
         a policy equals no wanted one, and is put right or removed like any other.
         """
         reading = self.reading(port, netdevs)
-        return None if reading is None else _decoded(*reading) or _broken(port)
+        if reading is None:
+            return None
+        packed, index, guard, flags = reading
+        if wanted is not None and are_of(wanted, unpack(packed), index, guard, flags):
+            return wanted
+        return _decoded(*reading) or _broken(port)
 
     def reading(self, port: str, netdevs: Mapping[int, str]) -> Reading | None:
         """All that the same is made of: while it reads alike, so does the policy. It costs a tenth."""

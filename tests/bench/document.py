@@ -45,6 +45,8 @@ SINGLE = {
     "pass-tcp6-guard": "TCP over IPv6 passes, source guard on",
     "pass-tagged-guard": "the same on a trunk",
     "pass-tagged-guard-100k": "the same, one of 100,000 ports",
+    "drop-source-guard-100k": "TCP over IPv6 from another's address, dropped, source guard on, one of 100,000 ports",
+    "drop-ns-spoof-100k": "neighbour solicitation from another's address, one of 100,000 ports",
     "drop-na": "neighbour advertisement dropped",
     "drop-arp-reply": "ARP reply dropped",
     "answer-ns": "neighbour solicitation answered",
