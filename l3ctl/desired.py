@@ -18,6 +18,7 @@ from l3ctl.model import (
     Prefix,
     Route,
     Settings,
+    alone,
 )
 
 METRIC_IPV6 = 201
@@ -141,7 +142,7 @@ def _routes(port: Port, table: int) -> Iterator[Route]:
     All of them in the table of the netdev's VRF: what is in main, a packet in the VRF finds only where nothing ends its search before.
     """
     for host in port.hosts:
-        yield Route(port.interface, IPv6Network(host.link_local), None, METRIC_IPV6, table)
+        yield Route(port.interface, alone(host.link_local), None, METRIC_IPV6, table)
         yield from (Route(port.interface, prefix, host.link_local, route_metric(prefix), table) for prefix in host.prefixes())
 
 

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network
 from typing import NamedTuple
 
 from l3ctl.lladdr import format_lladdr
-from l3ctl.model import Address, Port, Prefix
+from l3ctl.model import Address, Port, Prefix, alone
 
 THE_GATEWAY = "the gateway"
 LONGEST = 199
@@ -64,7 +64,7 @@ class Billing:
         tables: dict[int, dict[int, dict[int, str]]] = {32: {}, 128: {}}
         for port in self._ports:
             for host in port.hosts:
-                for prefix in (*host.prefixes(), IPv6Network(host.link_local)):
+                for prefix in (*host.prefixes(), alone(host.link_local)):
                     names = tables[prefix.max_prefixlen].setdefault(prefix.prefixlen, {})
                     names.setdefault(int(prefix.network_address) >> (prefix.max_prefixlen - prefix.prefixlen), port.name)
         return {bits: sorted(table.items(), reverse=True) for bits, table in tables.items()}

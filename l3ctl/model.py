@@ -20,6 +20,11 @@ Prefix = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
 
+def alone(address: Address) -> Prefix:
+    """The prefix that has just this address. Made of its number: else it would be written as text, and that read, which takes long."""
+    return IPv4Network(int(address)) if isinstance(address, IPv4Address) else IPv6Network(int(address))
+
+
 class Mode(enum.StrEnum):
     """Whether the filter's drops are carried out, or only counted."""
 
@@ -74,7 +79,7 @@ class Host:
 
     def prefixes(self) -> tuple[Prefix, ...]:
         """Every billed network, IPv4 addresses as /32, in billing's order."""
-        return (*self.ipv6, *(IPv4Network(address) for address in self.ipv4))
+        return (*self.ipv6, *map(alone, self.ipv4))
 
 
 @dataclass(frozen=True, slots=True)

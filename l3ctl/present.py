@@ -142,7 +142,8 @@ class Present:
         addresses = _by_owner((*found.addresses, *made_by_kernel), owners)
         neighbours = _by_owner(found.neighbours, owners)
         routes = _by_owner(found.routes, owners)
-        policies = self.filter.remembered(names, links, alike) if self.filter is not None else {}
+        wanted = {name: want.policy for name, want in alike.items()}
+        policies = self.filter.remembered(names, links, wanted) if self.filter is not None else {}
         states = {
             name: PortState(
                 policy=policies.get(name),

@@ -60,7 +60,7 @@ class Untold:
         disturbed: set[str] = set()
         for start in range(0, len(names), AT_ONCE):
             some = names[start : start + AT_ONCE]
-            found = filter_.remembered(some, router.links)
             wanted = {name: desired_policy(router.ports[name], router.links, router.settings) for name in some if name in router.ports}
+            found = filter_.remembered(some, router.links, wanted)
             disturbed |= {name for name in some if wanted.get(name) != found.get(name)}
         return disturbed

@@ -66,7 +66,8 @@ def announce(router: Router, ports: Collection[str]) -> Made:
     up = [name for name in ports if name not in announced and name in router.ports and router.is_up(name)]
     want = {name: state for name, state in ((name, router.wanted(name, router.links)) for name in up) if state.announcements}
     have = {name: _as_after_down(state) for name, state in want.items()}
-    policies = router.filter.remembered(want, router.links) if router.filter is not None else {}
+    wanted = {name: state.policy for name, state in want.items()}
+    policies = router.filter.remembered(want, router.links, wanted) if router.filter is not None else {}
     ready = [name for name, state in have.items() if state.policy == policies.get(name) and router.kernel.holds(state.neighbours)]
     return router.carry_out(diff_all({name: have[name] for name in ready}, {name: want[name] for name in ready}))[0], []
 

@@ -7,10 +7,11 @@ import errno
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 from l3ctl.errors import FilterFailed, StandsInTheWay
-from l3ctl.model import UPPER_KINDS, Change, LinkFacts, PortPolicy, PortState, Verb, XdpMode
+from l3ctl.model import UPPER_KINDS, Change, LinkFacts, PortPolicy, Verb, XdpMode
 from l3ctl.xdp.abi import abi
 from l3ctl.xdp.libbpf import XDP_FLAGS_DRV_MODE, XDP_FLAGS_SKB_MODE, Program, program_on
 from l3ctl.xdp.links import Links, pinned, release
@@ -149,18 +150,13 @@ class Filter:
             return self._tables.digest(highest) + repr(sorted(self.attached())).encode()
 
     def remembered(
-        self, ports: Iterable[str], links: Mapping[str, LinkFacts], wanted: Mapping[str, PortState] | None = None
+        self, ports: Iterable[str], links: Mapping[str, LinkFacts], wanted: Mapping[str, PortPolicy | None] = MappingProxyType({})
     ) -> dict[str, PortPolicy]:
         """The same of a few ports, from the last `read` and what was applied since; attachment and pointers are looked up.
 
         Records that are just those of what is wanted need not be understood.
         """
-
-        def policy(port: str, netdevs: Mapping[int, str]) -> PortPolicy | None:
-            want = wanted.get(port) if wanted else None
-            return self._tables.policy(port, netdevs, want.policy if want is not None else None)
-
-        found = self._of(ports, links, policy)
+        found = self._of(ports, links, lambda port, netdevs: self._tables.policy(port, netdevs, wanted.get(port)))
         return {port: policy for port, policy in found.items() if policy is not None}
 
     def readings(self, ports: Iterable[str], links: Mapping[str, LinkFacts]) -> dict[str, Reading | None]:

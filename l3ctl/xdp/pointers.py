@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from l3ctl.errors import FilterFailed
-from l3ctl.xdp.abi import abi
+from l3ctl.xdp.abi import abi, packer, unpacker
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.records import neutral_pointer
 
@@ -111,11 +111,10 @@ class Pointers:
         return self._ifs if ifindex < self._ifs.max_entries else self._far_ifs
 
     def _parse(self, raw: bytes) -> Netdev:
-        layout = abi().structs["netdev"]
-        return Netdev(layout.data(raw, "untagged"), layout.number(raw, "trunk"), layout.number(raw, "flags"))
+        return Netdev(*unpacker("netdev", "untagged", "trunk", "flags")(raw))
 
     def _write(self, ifindex: int, netdev: Netdev) -> None:
-        packed = abi().structs["netdev"].pack(untagged=netdev.untagged, trunk=netdev.trunk, flags=netdev.flags)
+        packed = packer("netdev", "untagged", "trunk", "flags")(netdev.untagged, netdev.trunk, netdev.flags)
         if ifindex >= self._ifs.max_entries and netdev == Netdev():
             self._far_ifs.delete(_key(ifindex))
             return
@@ -126,10 +125,12 @@ class Pointers:
                 raise
             raise FilterFailed(f"the filter holds {self._far_ifs.max_entries} netdevs of high numbers and is full") from error
 
-    def hold(self, pointer: bytes, place: Place) -> bool:
-        """Whether this points from `place`, and nothing from elsewhere, to the port it names. What should point there is looked up."""
+    def hold(self, pointer: bytes, place: Place, netdev: Netdev) -> bool:
+        """Whether this points from `place`, and nothing from elsewhere, to the port it names. What should point there is looked up.
+
+        `netdev` is the entry of that place's.
+        """
         (ifindex, vlan_id), index = place, _index(pointer)
-        netdev = self.netdev(ifindex)
         if vlan_id is None:
             return netdev.untagged == pointer and self._untagged.get(index) == {ifindex} and not self._cells.get(index)
         cell = (netdev.trunk - 1) * _CELLS + vlan_id

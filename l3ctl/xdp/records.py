@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from l3ctl.lladdr import format_lladdr, parse_lladdr
 from l3ctl.model import Address, Host, Mode, PortPolicy, Prefix
-from l3ctl.xdp.abi import abi
+from l3ctl.xdp.abi import abi, packer, unpacker
 
 KEYS = {"hosts": "host_key", "prefixes": "prefix_key", "gateways": "gateway_key"}
 """the maps whose keys carry a port's index, and the struct that a key is"""
@@ -15,8 +16,28 @@ _NOBODY = bytes(6)
 """the MAC under which the prefixes stand that the router answers ARP for"""
 _HALF = 64
 """bits of a prefix that stand beside a pointer"""
+_ALIKE = 16
+"""lists of gateways that are kept in mind: all ports of a router have one"""
 _NO_UPPER_HALF = bytes(8)
 """of a gateway that the filter does not look for in the port's record: it takes it for none"""
+_OF_PORT = (
+    "lladdr",
+    "flags",
+    "router_lladdr",
+    "link_local",
+    "prefix",
+    "prefix_mask",
+    "address",
+    "answer_interval",
+    "answer_ahead",
+    "answer_rate",
+    "answer_burst",
+    "host_count",
+    "ifindex",
+    "vlan_id",
+    "gateway4",
+    "gateway6",
+)
 _NO_PREFIX = b"\xff" * 8
 """under a mask of zeroes: no address is in it"""
 
@@ -49,18 +70,24 @@ def pack(port: bytes, name: bytes, rows: Mapping[str, bytes]) -> bytes:
 
 def unpack(packed: bytes) -> Records:
     """And back."""
-    structs = abi().structs
-    port, name = structs["port"].size, structs["port_name"].size
-    at = port + name
-    rows: dict[str, list[bytes]] = {}
-    for table, kind in KEYS.items():
+    port, named, key, sizes = _sizes()
+    at = named
+    rows: list[list[bytes]] = []
+    for size in sizes:
         end = at + 4 + int.from_bytes(packed[at : at + 4], "little")
-        size = structs[kind].size + (structs["host"].size if table == "hosts" else 0)
-        rows[table] = [packed[start : start + size] for start in range(at + 4, end, size)]
+        rows.append([packed[start : start + size] for start in range(at + 4, end, size)])
         at = end
-    key = structs["host_key"].size
-    hosts = {row[:key]: row[key:] for row in rows["hosts"]}
-    return Records(packed[:port], packed[port : port + name], hosts, frozenset(rows["prefixes"]), frozenset(rows["gateways"]))
+    hosts, prefixes, gateways = rows
+    return Records(packed[:port], packed[port:named], {row[:key]: row[key:] for row in hosts}, frozenset(prefixes), frozenset(gateways))
+
+
+@cache
+def _sizes() -> tuple[int, int, int, tuple[int, ...]]:
+    """Where of packed records the port's ends, and its name; how long a host's key is; and a row of each of `KEYS`."""
+    structs = abi().structs
+    port, host = structs["port"].size, structs["host"].size
+    rows = tuple(structs[kind].size + (host if table == "hosts" else 0) for table, kind in KEYS.items())
+    return port, port + structs["port_name"].size, structs["host_key"].size, rows
 
 
 def _mapped(address: Address) -> bytes:
@@ -75,12 +102,23 @@ def _prefix_key(index: int, lladdr: bytes, prefix: Prefix) -> bytes:
     numbers = abi().numbers
     length = numbers["PREFIX_KEY_BITS"] + prefix.prefixlen + (96 if prefix.version == 4 else 0)
     address = _mapped(prefix.network_address)
-    return abi().structs["prefix_key"].pack(prefix_length=length, port=index, lladdr=lladdr, address=address)
+    return packer("prefix_key", "prefix_length", "port", "lladdr", "address")(length, index, lladdr, address)
+
+
+@lru_cache(_ALIKE)
+def _gateways(gateways: tuple[Address, ...]) -> tuple[int, bytes, bool, tuple[bytes, ...]]:
+    """Those that stand in a port's record, of IPv4 and of IPv6; whether these are all; and all of them, as they stand in a key."""
+    asked4 = [gateway for gateway in gateways if gateway.version == 4]
+    asked6 = sorted((gateway for gateway in gateways if gateway.version == 6), key=lambda gateway: not gateway.is_link_local)
+    inline4 = int.from_bytes(asked4[0].packed, "little") if asked4 else 0
+    inline6 = asked6[0].packed if asked6 else b""
+    all_inline = len(asked4) <= 1 and len(asked6) <= 1 and not (asked6 and inline6.startswith(_NO_UPPER_HALF))
+    return inline4, inline6, all_inline, tuple(map(_mapped, gateways))
 
 
 def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     """The entries that make `policy` true for the port at `index`, its frames coming in on `ifindex`."""
-    numbers, structs = abi().numbers, abi().structs
+    numbers = abi().numbers
     flags = numbers["PORT_AUDIT"] if policy.mode is Mode.AUDIT else 0
     flags |= numbers["PORT_SOURCE_GUARD"] if policy.source_guard else 0
     flags |= numbers["PORT_PASS_ROUTER_SOLICITATIONS"] if policy.router_solicitations_pass else 0
@@ -90,58 +128,56 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     first = policy.hosts[0]
     if len(policy.hosts) == 1 and len(first.ipv6) <= 1 and len(first.ipv4) <= 1:
         flags |= numbers["PORT_BILLED_INLINE"]
-    inline: dict[str, int | bytes] = {"prefix": b"\xff" * 16}
+    prefix, mask, address = b"\xff" * 16, b"", 0
     if first.ipv6:
         most = next((prefix for prefix in first.ipv6 if prefix.prefixlen <= _HALF), first.ipv6[0])  # one that can stand beside the pointer
-        inline |= {"prefix": most.network_address.packed, "prefix_mask": most.netmask.packed}
+        prefix, mask = most.network_address.packed, most.netmask.packed
     if first.ipv4:
-        inline["address"] = int.from_bytes(first.ipv4[0].packed, "little")
-    if asked4 := [gateway for gateway in policy.gateways if gateway.version == 4]:
-        inline["gateway4"] = int.from_bytes(asked4[0].packed, "little")
-    if asked6 := sorted((gateway for gateway in policy.gateways if gateway.version == 6), key=lambda gateway: not gateway.is_link_local):
-        inline["gateway6"] = asked6[0].packed
-    if len(asked4) <= 1 and len(asked6) <= 1 and not any(gateway.packed.startswith(_NO_UPPER_HALF) for gateway in asked6):
-        flags |= numbers["PORT_GATEWAYS_INLINE"]
+        address = int.from_bytes(first.ipv4[0].packed, "little")
+    gateway4, gateway6, all_inline, gateways = _gateways(policy.gateways)
+    flags |= numbers["PORT_GATEWAYS_INLINE"] if all_inline else 0
     interval = 1_000_000_000 // policy.answer_rate
-    port = structs["port"].pack(
-        lladdr=parse_lladdr(first.lladdr),
-        flags=flags,
-        router_lladdr=parse_lladdr(policy.router_lladdr),
-        link_local=first.link_local.packed,
-        answer_interval=interval,
-        answer_ahead=(policy.answer_burst - 1) * interval,
-        answer_rate=policy.answer_rate,
-        answer_burst=policy.answer_burst,
-        host_count=len(policy.hosts),
-        ifindex=ifindex,
-        vlan_id=numbers["UNTAGGED"] if policy.vlan_id is None else policy.vlan_id,
-        **inline,
+    lladdrs = [parse_lladdr(host.lladdr) for host in policy.hosts]
+    port = packer("port", *_OF_PORT)(
+        lladdrs[0],
+        flags,
+        parse_lladdr(policy.router_lladdr),
+        first.link_local.packed,
+        prefix,
+        mask,
+        address,
+        interval,
+        (policy.answer_burst - 1) * interval,
+        policy.answer_rate,
+        policy.answer_burst,
+        len(policy.hosts),
+        ifindex,
+        numbers["UNTAGGED"] if policy.vlan_id is None else policy.vlan_id,
+        gateway4,
+        gateway6,
     )
+    host_key, host_value, gateway_key = (
+        packer("host_key", "port", "lladdr"),
+        packer("host", "link_local"),
+        packer("gateway_key", "port", "address"),
+    )
+    billed = [_prefix_key(index, lladdr, prefix) for lladdr, host in zip(lladdrs, policy.hosts, strict=True) for prefix in host.prefixes()]
     return Records(
         port=port,
-        name=structs["port_name"].pack(text=policy.port.encode()),
-        hosts={
-            structs["host_key"].pack(port=index, lladdr=parse_lladdr(host.lladdr)): structs["host"].pack(link_local=host.link_local.packed)
-            for host in policy.hosts
-        },
-        prefixes=frozenset(
-            (
-                *(_prefix_key(index, parse_lladdr(host.lladdr), prefix) for host in policy.hosts for prefix in host.prefixes()),
-                *(_prefix_key(index, _NOBODY, prefix) for prefix in policy.proxy_arp),
-            )
-        ),
-        gateways=frozenset(structs["gateway_key"].pack(port=index, address=_mapped(gateway)) for gateway in policy.gateways),
+        name=packer("port_name", "text")(policy.port.encode()),
+        hosts={host_key(index, lladdr): host_value(host.link_local.packed) for lladdr, host in zip(lladdrs, policy.hosts, strict=True)},
+        prefixes=frozenset((*billed, *(_prefix_key(index, _NOBODY, prefix) for prefix in policy.proxy_arp))),
+        gateways=frozenset(gateway_key(index, gateway) for gateway in gateways),
     )
 
 
 def pointer_to(index: int, port: bytes) -> bytes:
     """What points to a port with this record, or records that begin with it: its index, and what the source guard asks of most frames."""
-    layout = abi().structs["port"]
-    lladdr, flags, address = (layout.data(port, name) for name in ("lladdr", "flags", "address"))
-    prefix, mask = (layout.data(port, name) for name in ("prefix", "prefix_mask"))
+    lladdr, flags, prefix, mask, address = unpacker("port", "lladdr", "flags", "prefix", "prefix_mask", "address")(port)
     if mask[8:] != bytes(8):
         prefix, mask = _NO_PREFIX, bytes(8)
-    return b"".join((index.to_bytes(4, "little"), address, lladdr, flags, prefix[:8], mask[:8]))
+    pointer = packer("pointer", "port", "address", "lladdr", "flags", "prefix", "prefix_mask")
+    return pointer(index, address, lladdr, flags, prefix[:8], mask[:8])
 
 
 def neutral_pointer(index: int) -> bytes:
@@ -150,9 +186,10 @@ def neutral_pointer(index: int) -> bytes:
     return b"".join((index.to_bytes(4, "little"), bytes(4), _NOBODY, flags, _NO_PREFIX, bytes(8)))
 
 
-def port_of(kind: str, key: bytes) -> int:
-    """Which port's index a key of hosts, prefixes or gateways carries."""
-    return abi().structs[kind].number(key, "port")
+def ports_of(kind: str, keys: bytes) -> list[int]:
+    """Which ports' indexes these keys of hosts, prefixes or gateways carry, which stand side by side."""
+    layout = abi().structs[kind]
+    return memoryview(keys).cast("I")[layout.members["port"].offset // 4 :: layout.size // 4].tolist()
 
 
 def _decode_prefixes(records: Records) -> dict[bytes, list[Prefix]]:

@@ -7,11 +7,11 @@ from hashlib import blake2b
 
 from l3ctl.errors import FilterFailed
 from l3ctl.model import Mode, PortPolicy
-from l3ctl.xdp.abi import abi
+from l3ctl.xdp.abi import abi, unpacker
 from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Netdev, Place, Pointers
-from l3ctl.xdp.records import KEYS, Records, are_of, decode, encode, netdev_flags, pack, pointer_to, port_of, unpack
+from l3ctl.xdp.records import KEYS, Records, are_of, decode, encode, netdev_flags, pack, pointer_to, ports_of, unpack
 from l3ctl.xdp.together import Together, made_by_ports, strictness
 
 Reading = tuple[bytes, int, str, int]
@@ -47,9 +47,8 @@ def _decoded(packed: bytes, index: int, guard: str, flags: int) -> PortPolicy | 
 
 def _place(port: bytes) -> Place:
     """Where the frames of a port come in, by what its record, or records that begin with it, says."""
-    layout = abi().structs["port"]
-    vlan_id = layout.number(port, "vlan_id")
-    return layout.number(port, "ifindex"), None if vlan_id == abi().numbers["UNTAGGED"] else vlan_id
+    ifindex, vlan_id = unpacker("port", "ifindex", "vlan_id")(port)
+    return ifindex, None if vlan_id == abi().numbers["UNTAGGED"] else vlan_id
 
 
 class Tables:
@@ -73,10 +72,15 @@ class Tables:
         limit = None if whole else max(self._records, default=0) + 1
         rows: dict[str, dict[int, bytearray]] = {table: {} for table in KEYS}
         for table, kind in KEYS.items():
-            found = rows[table]
-            for key, value in self._maps[table].items():
-                index = port_of(kind, key)
-                found.setdefault(index, bytearray()).extend(key + value if table == "hosts" else key)
+            found, entries = rows[table], self._maps[table]
+            width, room = entries.key_size, entries.room if table == "hosts" else 0
+            for keys, values in entries.batches():
+                for at, index in enumerate(ports_of(kind, keys)):
+                    row = found.get(index)
+                    if row is None:
+                        row = found[index] = bytearray()
+                    row += keys[at * width : (at + 1) * width]
+                    row += values[at * room : (at + 1) * room]
         ports, names = dict(self._maps["ports"].used(limit)), dict(self._maps["names"].used(limit))
         # Records without a name are of a port whose putting in did not come to its end: kept in mind, for who gets the index next.
         no_port, no_name = bytes(abi().structs["port"].size), bytes(abi().structs["port_name"].size)
@@ -177,7 +181,7 @@ class Tables:
         packed = self._records[index]
         ifindex, vlan_id = _place(packed)
         netdev = self._pointers.netdev(ifindex)
-        holds = ifindex in netdevs and self._pointers.hold(pointer_to(index, packed), (ifindex, vlan_id))
+        holds = ifindex in netdevs and self._pointers.hold(pointer_to(index, packed), (ifindex, vlan_id), netdev)
         holds = holds and netdev.flags & made_by_ports() == self._made_by_ports(ifindex, netdev)
         return packed, index, netdevs[ifindex] if holds else "", netdev.flags & ~made_by_ports()
 

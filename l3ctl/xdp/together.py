@@ -6,7 +6,7 @@ and a port that changes its mode concerns the others on its trunk by those flags
 
 from collections.abc import Iterable
 
-from l3ctl.xdp.abi import abi
+from l3ctl.xdp.abi import abi, unpacker
 
 _FLAGS = ("NETDEV_ENFORCED", "NETDEV_GUARDED", "NETDEV_GUARD_ENFORCED")
 
@@ -14,7 +14,7 @@ _FLAGS = ("NETDEV_ENFORCED", "NETDEV_GUARDED", "NETDEV_GUARD_ENFORCED")
 def strictness(port: bytes) -> int:
     """What a port that is on a netdev makes of it, as flags of `struct netdev`, by its record or records that begin with it."""
     numbers = abi().numbers
-    flags = abi().structs["port"].number(port, "flags")
+    (flags,) = unpacker("port", "flags")(port)
     enforced, guarded = not flags & numbers["PORT_AUDIT"], bool(flags & numbers["PORT_SOURCE_GUARD"])
     return sum(numbers[name] for name, is_so in zip(_FLAGS, (enforced, guarded, enforced and guarded), strict=True) if is_so)
 
@@ -32,11 +32,14 @@ class Together:
         self._members: dict[tuple[int, int], set[int]] = {}
         """(ifindex, flag) -> ports that make it so"""
         for index, ifindex, port in ports:
-            self.put(index, ifindex, port)
+            self._put(index, ifindex, port)
 
     def put(self, index: int, ifindex: int, port: bytes) -> None:
         """A port has this record now, and is on this trunk alone."""
         self.drop(index)
+        self._put(index, ifindex, port)
+
+    def _put(self, index: int, ifindex: int, port: bytes) -> None:
         made = strictness(port)
         for flag in (abi().numbers[name] for name in _FLAGS):
             if made & flag:

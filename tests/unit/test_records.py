@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from l3ctl.lladdr import format_lladdr
 from l3ctl.model import Host, Mode, PortPolicy
-from l3ctl.xdp.abi import abi
-from l3ctl.xdp.records import Records, decode, encode, netdev_flags, neutral_pointer, pointer_to, port_of
+from l3ctl.xdp.abi import abi, packer, unpacker
+from l3ctl.xdp.records import Records, are_of, decode, encode, netdev_flags, neutral_pointer, pointer_to, ports_of
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 PORT, UNTAGGED = abi().structs["port"], abi().numbers["UNTAGGED"]
@@ -68,12 +68,66 @@ def test_what_is_encoded_decodes_to_the_same(policy: PortPolicy, index: int, ifi
     assert decode(records, index, policy.guard, netdev_flags(policy)) == policy
 
 
+@given(policies(), policies(), indexes, ifindexes, st.booleans())
+def test_entries_are_those_of_the_policy_that_they_decode_to_and_of_no_other(
+    policy: PortPolicy, other: PortPolicy, index: int, ifindex: int, drops_unknown: bool
+) -> None:
+    records, flags = encode(policy, index, ifindex), netdev_flags(policy)
+    assert are_of(policy, records, index, policy.guard, flags)
+    alike = replace(policy, answer_rate=other.answer_rate), replace(policy, hosts=other.hosts), replace(policy, tags_may_be_hidden=False)
+    for one in (other, *alike, replace(policy, unknown_vlan_drop=drops_unknown), replace(policy, guard="eth2")):
+        assert are_of(one, records, index, policy.guard, flags) == (decode(records, index, policy.guard, flags) == one)
+    assert not are_of(policy, records, index, "eth2", flags)
+
+
+@given(policies(), indexes, ifindexes)
+def test_a_record_says_that_it_has_everything_just_where_it_has(policy: PortPolicy, index: int, ifindex: int) -> None:
+    """Who looks no further would else miss what stands there."""
+    records = encode(policy, index, ifindex)
+    flags, prefix, mask, address, gateway4, gateway6 = unpacker(
+        "port", "flags", "prefix", "prefix_mask", "address", "gateway4", "gateway6"
+    )(records.port)
+    networks = [one for host in policy.hosts for one in host.ipv6]
+    inline = [one for one in networks if (one.network_address.packed, one.netmask.packed) == (prefix, mask)]
+    addresses = [int.from_bytes(one.packed, "little") for host in policy.hosts for one in host.ipv4]
+    everything = len(policy.hosts) == 1 and networks == inline and addresses in ([], [address])
+    assert bool(flags & abi().numbers["PORT_BILLED_INLINE"]) == everything
+    asked = [int.from_bytes(one.packed, "little") if one.version == 4 else one.packed for one in policy.gateways]
+    assert bool(flags & abi().numbers["PORT_GATEWAYS_INLINE"]) == ({*asked} <= {gateway4, gateway6})
+
+
+def test_a_gateway_without_an_upper_half_is_looked_for_in_the_table() -> None:
+    """The filter takes such a one in a port's record for none."""
+    policy = replace(a_policy(), gateways=(IPv6Address("::5"),))
+    (flags,) = unpacker("port", "flags")(encode(policy, 1, 1).port)
+    assert not flags & abi().numbers["PORT_GATEWAYS_INLINE"]
+
+
+@given(st.data())
+def test_what_is_packed_at_once_is_what_is_packed_by_name(data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(abi().structs)))
+    layout = abi().structs[name]
+    chosen = tuple(sorted(data.draw(st.sets(st.sampled_from(sorted(layout.members)))), key=lambda one: layout.members[one].offset))
+    values: dict[str, int | bytes] = {}
+    for one in chosen:
+        width, count = layout.members[one].width, layout.members[one].count
+        room = width * count
+        values[one] = data.draw(st.binary(min_size=room, max_size=room) if count else st.integers(0, (1 << 8 * width) - 1))
+    packed = packer(name, *chosen)(*values.values())
+    assert packed == layout.pack(**values)
+    assert unpacker(name, *chosen)(packed) == tuple(values.values())
+    for one in chosen:
+        too_much: int | bytes = bytes(layout.size + 1) if layout.members[one].count else 1 << 64
+        with pytest.raises((ValueError, OverflowError)):
+            packer(name, *chosen)(*(values | {one: too_much}).values())
+
+
 @given(policies(), indexes, ifindexes)
 def test_every_key_carries_its_port_and_every_host_prefix_and_gateway_has_one(policy: PortPolicy, index: int, ifindex: int) -> None:
     records = encode(policy, index, ifindex)
-    assert {port_of("host_key", key) for key in records.hosts} == {index}
-    assert {port_of("prefix_key", key) for key in records.prefixes} <= {index}
-    assert {port_of("gateway_key", key) for key in records.gateways} <= {index}
+    assert {*ports_of("host_key", b"".join(records.hosts))} == {index}
+    assert {*ports_of("prefix_key", b"".join(records.prefixes))} <= {index}
+    assert {*ports_of("gateway_key", b"".join(records.gateways))} <= {index}
     assert len(records.hosts) == len(policy.hosts)
     assert len(records.prefixes) == sum(len(host.prefixes()) for host in policy.hosts) + len(policy.proxy_arp)
     assert len(records.gateways) == len(policy.gateways)
