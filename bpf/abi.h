@@ -24,8 +24,8 @@
 #define PORT_QINQ 8
 #define PORT_PROXY_ARP 16
 #define PORT_PROBED 32
-#define PORT_BILLED_INLINE 64 /* all that is billed to it stands in its record */
-#define PORT_GATEWAYS_INLINE 128 /* and so do all gateways that it may ask for */
+#define PORT_BILLED_INLINE 64 /* all that is billed to it stands in its record; what it may ask proxy_arp for does not */
+#define PORT_GATEWAYS_INLINE 128 /* and so do all gateways that it may ask for, each with something in its upper half */
 
 /* struct netdev flags: what is asked of it, and what its ports, taken together, make of it */
 #define NETDEV_DROP_UNKNOWN_VLAN 1
@@ -70,8 +70,8 @@ struct netdev {
 /*
  * ports[index]. The first host stands inline, so that a port with one host, one prefix and one address is judged from this record alone;
  * further hosts and prefixes are in `hosts` and `prefixes`. Where a flag says that there are no further ones, nobody looks there: a flood is
- * of what is billed to nobody, and each of its frames would go down the trie of all ports. Such a flag can only refuse. Index 0 counts what
- * belongs to no port (unknown-port).
+ * of what is billed to nobody, and each of its frames would go down the trie of all ports. While a record changes, when a frame may
+ * find half of each, neither says so. Index 0 counts what belongs to no port (unknown-port).
  */
 struct port {
 	__u8 lladdr[6];

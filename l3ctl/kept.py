@@ -78,7 +78,8 @@ class Kept:
         told = {name: known[name] for name, reading in readings.items() if name in known and self._readings.get(name) == reading}
         foreign = list(self._foreign)
         wanted = router.wanting(links)
-        for name, row, even in rows(router, links, router.present.but(frozenset(told), links, seen, foreign, wanted), wanted):
+        looks = router.present.but(frozenset(told), links, seen, foreign, None if anew else wanted)
+        for name, row, even in rows(router, links, looks, wanted):
             told[name] = _text_of(row), even
         # Together, and only now: what breaks off has changed nothing.
         self._standing, self._readings, self._rows, self._foreign = standing, readings, told, foreign

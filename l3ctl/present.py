@@ -103,7 +103,7 @@ class Present:
     def readings(self, links: Mapping[str, LinkFacts], seen: Look) -> dict[str, tuple[object, ...]]:
         """Of each port what is there, in a look at everything, as it reads: while it reads alike, it is what it was.
 
-        To understand 10,000 ports takes four seconds, to read them half a one.
+        To understand 10,000 ports takes seconds, to read them half a one.
         """
         entries = seen.entries()
         policies = self.filter.readings(self.ports, links) if self.filter is not None else {}

@@ -136,7 +136,7 @@ class Router:
         return diff_all(have, want)
 
     def wanting(self, links: Mapping[str, LinkFacts]) -> Wanted:
-        """The same as `wanted`, worked out once of each of some ports, and then of the next."""
+        """The same as `wanted`, kept in mind for the ports last asked for: only for as long as nothing that decides on it is changed."""
         return lru_cache(2 * AT_ONCE)(partial(self.wanted, links=links))
 
     def wanted(self, name: str, links: Mapping[str, LinkFacts]) -> PortState:

@@ -1,8 +1,9 @@
 """Whether a netdev has just what is wanted there, told by the bytes in which the kernel says it.
 
 To understand what 10,000 ports have takes seconds, and nearly always comes to what was wanted. So a few messages of the kernel's own are
-understood, and of all others it is asked only whether they are these with another interface, address, MAC or metric in their places. How
-the kernel writes is learnt in each look and nothing of it taken for granted: what reads otherwise is understood, as before.
+understood, and of all others it is asked only whether they are these with another interface, address, MAC, prefix, next hop or metric in
+their places. How the kernel writes is learnt in each look and nothing of it taken for granted: what reads otherwise is understood, as
+before. Whether an entry is wanted on this netdev or on another is not looked at: whoever asks has those of one port, which has one.
 """
 
 from collections.abc import Collection
@@ -17,8 +18,8 @@ E = TypeVar("E", GatewayAddress, Neighbour, Route)
 C = TypeVar("C", GatewayAddress, Neighbour, Route, contravariant=True)
 
 
-class _Room(Protocol[C]):
-    """What knows how the kernel tells of one sort of entries."""
+class _Spelling(Protocol[C]):
+    """The module that knows how the kernel tells of one sort of entries."""
 
     def kind(self, item: C, /) -> object: ...
 
@@ -48,23 +49,23 @@ class Likeness:
             and self._is(routes, through, ifindex, wanted.routes)
         )
 
-    def _is(self, room: _Room[E], row: bytes, ifindex: int, wanted: Collection[E]) -> bool:
+    def _is(self, how: _Spelling[E], row: bytes, ifindex: int, wanted: Collection[E]) -> bool:
         found = {*messages(row)}
         if len(found) != len(wanted):
             return False
-        if self._told(room, ifindex, wanted) == found:
+        if self._told(how, ifindex, wanted) == found:
             return True
         for message in found:
-            learnt = room.spelling(message[HEADER.size : int.from_bytes(message[:4], "little")])
+            learnt = how.spelling(message[HEADER.size : int.from_bytes(message[:4], "little")])
             if learnt is not None:
                 self._forms[learnt[0]] = _form(message, learnt[1])
-        return self._told(room, ifindex, wanted) == found
+        return self._told(how, ifindex, wanted) == found
 
-    def _told(self, room: _Room[E], ifindex: int, wanted: Collection[E]) -> set[bytes] | None:
+    def _told(self, how: _Spelling[E], ifindex: int, wanted: Collection[E]) -> set[bytes] | None:
         """As the kernel would tell of these; None where it is not known how."""
-        forms = [self._forms.get(room.kind(item)) for item in wanted]
-        told = {form % room.values(item, ifindex) for form, item in zip(forms, wanted, strict=True) if form is not None}
-        return told if len(told) == len(wanted) else None
+        forms = [self._forms.get(how.kind(item)) for item in wanted]
+        told = {form % how.values(item, ifindex) for form, item in zip(forms, wanted, strict=True) if form is not None}
+        return told if len(told) == len(wanted) else None  # else one has no form yet, or two would be told of alike
 
 
 def _form(message: bytes, columns: Columns) -> bytes:

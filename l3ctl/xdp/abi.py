@@ -71,7 +71,7 @@ _LETTERS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 @functools.cache
 def _struct(name: str, members: tuple[str, ...]) -> struct.Struct:
-    """These members of a struct, which are in the order in which they stand there; what is between them is zero."""
+    """These members of a struct, to be named in the order in which they stand there; what is between them is zero."""
     layout = abi().structs[name]
     letters, at = "=", 0
     for member in (layout.members[one] for one in members):
@@ -89,7 +89,12 @@ def unpacker(name: str, *members: str) -> Callable[[bytes], tuple[Any, ...]]:
 
 @functools.cache
 def packer(name: str, *members: str) -> Callable[..., bytes]:
-    """`Layout.pack` of just these members of a struct, in the order in which they stand there: a fifth of its time."""
+    """`Layout.pack` of just these members of a struct, named in the order in which they stand there: a fifth of its time.
+
+    Raises:
+        ValueError: a value of an array is longer than that.
+        OverflowError: a number does not fit.
+    """
     made, layout = _struct(name, members), abi().structs[name]
     rooms = [(place, one.width * one.count) for place, one in enumerate(layout.members[member] for member in members) if one.count]
 

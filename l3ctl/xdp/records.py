@@ -12,7 +12,9 @@ from l3ctl.xdp.abi import abi, packer, unpacker
 KEYS = {"hosts": "host_key", "prefixes": "prefix_key", "gateways": "gateway_key"}
 """the maps whose keys carry a port's index, and the struct that a key is"""
 _V4_MAPPED = bytes(10) + b"\xff\xff"
-_NOBODY = bytes(6)
+_LLADDR = 6
+"""bytes; a netdev without Ethernet has others, or none"""
+_NOBODY = bytes(_LLADDR)
 """the MAC under which the prefixes stand that the router answers ARP for"""
 _HALF = 64
 """bits of a prefix that stand beside a pointer"""
@@ -107,7 +109,7 @@ def _prefix_key(index: int, lladdr: bytes, prefix: Prefix) -> bytes:
 
 @lru_cache(_ALIKE)
 def _gateways(gateways: tuple[Address, ...]) -> tuple[int, bytes, bool, tuple[bytes, ...]]:
-    """Those that stand in a port's record, of IPv4 and of IPv6; whether these are all; and all of them, as they stand in a key."""
+    """What stands in a port's record of IPv4 and of IPv6; whether none has to be looked for elsewhere; and all, as they stand in a key."""
     asked4 = [gateway for gateway in gateways if gateway.version == 4]
     asked6 = sorted((gateway for gateway in gateways if gateway.version == 6), key=lambda gateway: not gateway.is_link_local)
     inline4 = int.from_bytes(asked4[0].packed, "little") if asked4 else 0
@@ -171,6 +173,32 @@ def encode(policy: PortPolicy, index: int, ifindex: int) -> Records:
     )
 
 
+def on_the_way(old: bytes, new: bytes) -> tuple[bytes, ...]:
+    """What a port's record has to be in turn to become another one; the new one is the last.
+
+    The kernel copies a record word by word, and a frame may meet it half copied. So first all that could stand beside it is looked up, then
+    its own host is nobody: what of it changes in that moment, nothing is judged by.
+    """
+    return _looked_up(old), _of_nobody(_looked_up(old)), _of_nobody(_looked_up(new)), _looked_up(new), new
+
+
+def _looked_up(port: bytes) -> bytes:
+    """A record that never says that it has everything."""
+    numbers = abi().numbers
+    flags, hosts = unpacker("port", "flags", "host_count")(port)
+    flags &= ~(numbers["PORT_BILLED_INLINE"] | numbers["PORT_GATEWAYS_INLINE"])
+    return _with(_with(port, "flags", flags.to_bytes(2, "little")), "host_count", max(hosts, 2).to_bytes(4, "little"))
+
+
+def _of_nobody(port: bytes) -> bytes:
+    return _with(port, "lladdr", _NOBODY)
+
+
+def _with(port: bytes, name: str, value: bytes) -> bytes:
+    member = abi().structs["port"].members[name]
+    return port[: member.offset] + value + port[member.offset + len(value) :]
+
+
 def pointer_to(index: int, port: bytes) -> bytes:
     """What points to a port with this record, or records that begin with it: its index, and what the source guard asks of most frames."""
     lladdr, flags, prefix, mask, address = unpacker("port", "lladdr", "flags", "prefix", "prefix_mask", "address")(port)
@@ -187,7 +215,7 @@ def neutral_pointer(index: int) -> bytes:
 
 
 def ports_of(kind: str, keys: bytes) -> list[int]:
-    """Which ports' indexes these keys of hosts, prefixes or gateways carry, which stand side by side."""
+    """Which ports' indexes these keys of hosts, prefixes or gateways carry, side by side. All are made of words of four bytes."""
     layout = abi().structs[kind]
     return memoryview(keys).cast("I")[layout.members["port"].offset // 4 :: layout.size // 4].tolist()
 
@@ -225,13 +253,20 @@ def netdev_flags(policy: PortPolicy) -> int:
 
 
 def are_of(policy: PortPolicy, records: Records, index: int, guard: str, flags: int) -> bool:
-    """Whether `decode` would make just this policy of these entries: which takes a third of the time."""
+    """Whether `decode` would make just this policy of these entries, which takes a third of the time.
+
+    Of a policy as billing and settings make them: in order, nothing twice. One that cannot be encoded has no entries.
+    """
     numbers = abi().numbers
     hidden = policy.vlan_id is not None and bool(flags & numbers["NETDEV_MAY_HIDE_TAGS"])
     of_netdev = guard, bool(flags & numbers["NETDEV_DROP_UNKNOWN_VLAN"]), hidden
     if (policy.guard, policy.unknown_vlan_drop, policy.tags_may_be_hidden) != of_netdev:
         return False
-    return encode(policy, index, abi().structs["port"].number(records.port, "ifindex")) == records
+    (ifindex,) = unpacker("port", "ifindex")(records.port)
+    try:
+        return len(parse_lladdr(policy.router_lladdr)) == _LLADDR and encode(policy, index, ifindex) == records
+    except (ValueError, ArithmeticError):
+        return False
 
 
 def decode(records: Records, index: int, guard: str, flags: int) -> PortPolicy | None:

@@ -11,7 +11,7 @@ from l3ctl.xdp.abi import abi, unpacker
 from l3ctl.xdp.counters import Counters
 from l3ctl.xdp.libbpf import Map
 from l3ctl.xdp.pointers import Netdev, Place, Pointers
-from l3ctl.xdp.records import KEYS, Records, are_of, decode, encode, netdev_flags, pack, pointer_to, ports_of, unpack
+from l3ctl.xdp.records import KEYS, Records, are_of, decode, encode, netdev_flags, on_the_way, pack, pointer_to, ports_of, unpack
 from l3ctl.xdp.together import Together, made_by_ports, strictness
 
 Reading = tuple[bytes, int, str, int]
@@ -163,7 +163,7 @@ class Tables:
         """What holds for a port, given the netdevs where a program asks the tables (ifindex -> name); None for one without records.
 
         Where records are there and do not hold, since no program asks, nothing points at them or they do not add up, `guard` is empty: such
-        a policy equals no wanted one, and is put right or removed like any other.
+        a policy equals no wanted one, and is put right or removed like any other. Where they are those of `wanted`, it is that.
         """
         reading = self.reading(port, netdevs)
         if reading is None:
@@ -199,7 +199,8 @@ class Tables:
     def put(self, policy: PortPolicy, ifindex: int) -> set[int]:
         """Make `policy` true for frames that come in on `ifindex`; the ifindexes that guarded the port and now guard none.
 
-        Entries come before what points at them, and go after it. Where there is no room for all, none is left behind.
+        Entries come before what points at them, and go after it. Where there is no room for all, none is left behind. A record is not
+        replaced at once: for a frame that finds half of the old and half of the new one, all that stands beside it counts.
         """
         index = self._indexes.get(policy.port)
         bare: set[int] = set()
@@ -223,7 +224,8 @@ class Tables:
             bare |= self._pointers.unpoint(index, _place(old.port)[0], place)
         pointer = pointer_to(index, new.port)
         self._pointers.suspend(pointer, place)
-        self._maps["ports"].update(_key(index), new.port)
+        for record in (new.port,) if old is None else on_the_way(old.port, new.port):
+            self._maps["ports"].update(_key(index), record)
         self._maps["names"].update(_key(index), new.name)
         self._indexes[policy.port] = index
         self._records[index] = new.pack()

@@ -92,8 +92,8 @@ REASONS: dict[str, tuple[str, str, str]] = {
     ),
     "restart-.*": (
         "an agent's start where all is in place, beside iproute2's showing it",
-        "the inventory is read and checked, and every entry compared with what is wanted, links and the filter's maps too, in Python",
-        "comparing what is wanted in the kernel's own bytes, without understanding what is there",
+        "the inventory is read and checked, what is wanted worked out for every port, and all that is there compared with it, in Python",
+        "a compiled language; or taking an earlier agent's word for what is there, which is looked at instead",
     ),
     "start-.*": (
         "an agent's start, beside `ip -batch`",
