@@ -110,7 +110,7 @@ BROKEN = (
         "v4-mapped addresses",
         "l3ctl.bpf.c",
         instead("!half[0] && (half[1] & 0xffffffff) == V4_MAPPED", "0"),
-        *("source-spoof", "nd-ip-spoof", "ns-target"),
+        *("source-spoof", "nd-ip-spoof", "ns-target", "ns-dad"),
     ),
     broken("the billed MAC of ordinary frames", "l3ctl.bpf.c", instead("!equal_lladdr(pointer->lladdr, data + 6)", "0"), "source-spoof"),
     broken(
