@@ -97,9 +97,10 @@ class Probing:
     def _without_routes(self, names: Collection[str]) -> set[str]:
         if not names:
             return set()
-        present, kernel = self._router.present, self._router.kernel
-        links = kernel.links()
-        looks = [present.states(names, links)] if len(names) <= AT_ONCE else present.each(links, kernel.look())
+        router = self._router
+        links = router.kernel.links()
+        few = len(names) <= AT_ONCE
+        looks = [router.present.states(names, links)] if few else router.present.each(links, router.kernel.look(), router.wanting(links))
         return {*names} - {name for found in looks for name, state in found.items() if state.routes}
 
     def _width(self) -> float:

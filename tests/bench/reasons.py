@@ -62,7 +62,7 @@ REASONS: dict[str, tuple[str, str, str]] = {
     ),
     "dump-.*": (
         "reading and understanding all of the kernel's tables at once, beside iproute2's showing them",
-        "every entry becomes an object, in Python; the agent understands only what reads otherwise than before, and 500 ports at a time",
+        "every entry becomes an object, in Python; the agent understands only what does not read as it is wanted, and 500 ports at a time",
         "little: no path of l3ctl does it for so many",
     ),
     "noop-.*": (

@@ -7,7 +7,8 @@ from ipaddress import IPv6Address
 import pytest
 
 from l3ctl.kernel.likeness import Likeness
-from l3ctl.model import Change, GatewayAddress, Neighbour, PortState, Verb
+from l3ctl.model import Change, GatewayAddress, Liveness, Neighbour, PortState, Verb
+from l3ctl.probing import Probing
 from tests.netns.router_bench import DB1, WEB, WEB1, Bench
 
 pytestmark = [pytest.mark.root, pytest.mark.bpf]
@@ -124,3 +125,16 @@ def test_another_netdev_another_address_or_metric_is_not_alike(bench: Bench) -> 
         assert one != want
         assert not likeness.holds(here, one), one
     assert likeness.holds(here, want)
+
+
+@pytest.mark.parametrize("few", [0, 500], ids=["looked at all together", "looked at one by one"])
+def test_who_has_no_route_is_away_to_a_returning_agent(build: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr("l3ctl.probing.AT_ONCE", few)
+    probed = [replace(one, liveness=Liveness.PROBE) for one in (WEB1, DB1)]
+    bench = build(*probed)
+    bench.full_pass()
+    for family in ("-4", "-6"):
+        bench.show(family, "route", "flush", "dev", "p1", "proto", "201")
+    probing = Probing(build(*probed).router)
+    probing.replace(0.0)
+    assert probing.away == {"db1"}
