@@ -40,6 +40,11 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "the router's kernel refuses those frames early by itself, and here the filter runs in generic mode, after an skb was made",
         "a netdev with native XDP: see the table of frames as from a NIC",
     ),
+    "attack-.*-cold-.*": (
+        "hosts reached under attack, beside other routers",
+        "a scan of the hosts' own prefixes is forwarded; when it is more than two CPUs carry, some of it is lost, and some of the pings",
+        "more CPUs, or a limit on what is forwarded to one port, which l3ctl does not set",
+    ),
     "attack-.*-p99-.*": (
         "an innocent's ping under attack, beside other routers",
         "two CPUs for the attacker, the router and the innocent: what is late is late by scheduling",
