@@ -74,7 +74,7 @@ def kernel(quick: bool, as_json_text: bool) -> None:
 @click.option("--quick", is_flag=True, help="A fiftieth of the prefixes and few events, once.")
 @with_json
 def bgp(quick: bool, as_json_text: bool) -> None:
-    """How long an announcement takes, from a link's event to the peer, as a ratio to a script that only writes to ExaBGP."""
+    """How long an announcement takes, from a link's event to the peer, beside a script that only writes to ExaBGP, BIRD and GoBGP."""
     require_namespaces()
     require_bpf()
     _note_gobgp()

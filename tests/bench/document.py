@@ -67,9 +67,9 @@ REST = {
     "routes4-20k": "20,000 of them",
     "noop-10k": "comparison of 10,000 ports that finds nothing to do",
     "noop-100k": "the same with ten hosts on each",
-    "heal-p99": "an injury healed, 99th of 100",
-    "neighbours-growth": "growth from 1,000 to 100,000 neighbours",
-    "routes6-growth": "growth from 1,000 to 100,000 IPv6 routes",
+    "heal-p99": "a neighbour, route, address, link or record of the filter, changed by another hand, put right: 99th of 100",
+    "neighbours-growth": "growth of the time from 1,000 to 100,000 neighbours, as an exponent",
+    "routes6-growth": "the same of IPv6 routes",
     "link-to-update-p50": "link event to the UPDATEs of its /64 and /32 at the peer, median",
     "link-to-update-p50-bird": "the same",
     "link-to-update-p50-gobgp": "the same; GoBGP from when it is told, as it knows no links",
@@ -78,22 +78,25 @@ REST = {
     "cold-50k": "50,000",
     "cold-10k-bird": "10,000 prefixes, from nothing to the last one at the peer",
     "cold-10k-gobgp": "the same; GoBGP from the first message to its API, all sessions being up",
-    "start-10k": "an agent of 10,000 ports, from nothing until all is in place",
+    "start-10k": "an agent of 10,000 ports, each with a netdev, from nothing until all is in place",
     "restart-10k": "the same where all is in place already",
     "rss-10k": "its memory",
     "idle-10k": "its CPU at rest",
-    "change-10k": "a changed record, until the kernel has it",
+    "change-10k": "a changed record in a YAML file of 10,000, until the kernel has it",
 }
 MORE_IS_BETTER = ("Gbit/s", "Mpps")
-REACHED = "attack-.*-cold-.*"
-"""rows of hosts reached: more are better, there may be none, and they are looked at whatever the rate"""
+COUNTS_MORE_IS_BETTER, COUNTS_LESS_IS_BETTER = "attack-.*-cold-.*", "attack-.*-lost-.*"
+"""rows that have no ratio, since nothing is a number that they may well be"""
 COSTS = {"p99": "an innocent's ping, 99th of 100, ms", "cpu": "CPU per frame of the attack, ns"}
 SHOWN = "20k"
 """the rate of README's tables of attacks"""
 
 
 def _spread(row: dict[str, Any]) -> str:
-    return "–" if row["ratio"] is None else f"{row['ratio']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+    if row["ratio"] is None:
+        return "–"
+    digits = 2 if row["ratio"] >= 0.1 else 3
+    return f"{row['ratio']:.{digits}f} ({row['low']:.{digits}f} to {row['high']:.{digits}f})"
 
 
 def _single(results: Results) -> Iterator[str]:
@@ -116,7 +119,7 @@ def _line(results: Results) -> Iterator[str]:
 
 def _attack(results: Results, rates: tuple[str, ...]) -> Iterator[str]:
     designs = " | ".join(DESIGNS.values())
-    yield f"| attack | frames | cold hosts reached of 40: l3ctl | {designs} | table grew by: l3ctl | {designs} |"
+    yield f"| attack | frames a second | cold hosts reached of 40: l3ctl | {designs} | table grew by: l3ctl | {designs} |"
     yield "|---|---|---" + "|---" * len(DESIGNS) + "|---" + "|---" * len(DESIGNS) + "|"
     for attack, title in ATTACKS.items():
         for rate in rates:
@@ -129,7 +132,7 @@ def _attack(results: Results, rates: tuple[str, ...]) -> Iterator[str]:
 
 def _attack_costs(results: Results) -> Iterator[str]:
     designs = " | ".join(DESIGNS.values())
-    yield f"| attack, {RATES[SHOWN]} | {' | '.join(f'{title}: l3ctl | {designs}' for title in COSTS.values())} |"
+    yield f"| attack, {RATES[SHOWN]} a second | {' | '.join(f'{title}: l3ctl | {designs}' for title in COSTS.values())} |"
     yield "|---" + "|---" * (len(DESIGNS) + 1) * len(COSTS) + "|"
     for attack, title in ATTACKS.items():
         cells = [title]
@@ -140,32 +143,29 @@ def _attack_costs(results: Results) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
 
 
-def _shown(results: Results) -> Iterator[dict[str, Any]]:
-    """Every row with a ratio that README has."""
-    names = [
-        *(f"{frame}-{peer}" for frame in FRAMES for peer in PEERS),
-        *(f"attack-{attack}-{SHOWN}-{measure}-{design}" for attack in ATTACKS for measure in COSTS for design in DESIGNS),
-        *SINGLE,
-        *REST,
-    ]
-    return (row for name in names if (row := results.rows.get(name)) and row["ratio"] is not None)
+def _times_behind(row: dict[str, Any]) -> float:
+    """How many times worse l3ctl is than the reference; 0 where that cannot be said."""
+    if fullmatch(COUNTS_MORE_IS_BETTER, row["name"]):
+        return float(row["reference"] / row["ours"]) if row["ours"] else 0.0
+    if fullmatch(COUNTS_LESS_IS_BETTER, row["name"]):
+        return float(row["ours"] / row["reference"]) if row["reference"] else 0.0
+    if not row["ratio"]:
+        return 0.0
+    return float(1 / row["ratio"] if row["unit"] in MORE_IS_BETTER else row["ratio"])
 
 
 def _behind(results: Results) -> Iterator[str]:
-    """Wherever somebody else is ahead: by how much, why, and what would change it. Raises `KeyError` where nobody has said why."""
-    worst: dict[str, float] = {}
-    for row in (*_shown(results), *(row for name, row in results.rows.items() if fullmatch(REACHED, name))):
-        if fullmatch(REACHED, row["name"]):
-            times = row["reference"] / max(row["ours"], 1)
-        else:
-            times = 1 / row["ratio"] if row["unit"] in MORE_IS_BETTER else row["ratio"]
-        if times >= BY_NOTHING:
-            worst[_reason(row["name"])] = max(times, worst.get(_reason(row["name"]), 0))
-    yield "| where l3ctl is behind | times, at most | why | what would change it |"
-    yield "|---|---|---|---|"
+    """Wherever somebody is ahead in any row: by how much, why, and what would change it. Raises `KeyError` where nobody has said why."""
+    worst: dict[str, tuple[float, str]] = {}
+    for name, row in results.rows.items():
+        if (times := _times_behind(row)) >= BY_NOTHING:
+            worst[_reason(name)] = max((times, name), worst.get(_reason(name), (0.0, "")))
+    yield "| where l3ctl is behind | times, at most | in the row | why | what would change it |"
+    yield "|---|---|---|---|---|"
     for pattern, (what, why, change) in REASONS.items():
         if pattern in worst:
-            yield f"| {what} | {worst[pattern]:.2f} | {why} | {change} |"
+            times, name = worst[pattern]
+            yield f"| {what} | {times:.2f} | {name} | {why} | {change} |"
 
 
 def _reason(name: str) -> str:
@@ -188,7 +188,7 @@ def _rest(results: Results) -> Iterator[str]:
 def summary(results: Results) -> str:
     """README's part, markers included."""
     parts = [
-        f"Measured in turn, each table in one run ({results.machine()}; [all rows](docs/BENCHMARKS.md)).",
+        f"{results.machine()}; [all rows](docs/BENCHMARKS.md).",
         "\n".join(_line(results)),
         "\n".join(_attack(results, (SHOWN,))),
         "\n".join(_attack_costs(results)),

@@ -31,8 +31,16 @@ _COLOURS = {
     "routed": "#bf8700",
     "routed-nft": "#0969da",
 }
-_WIDEST, _NARROWER = 6.5, 1.7
-"""points of the lines that lie above each other"""
+_MARKERS = {"ours": "o", "on-link": "s", "routed": "^", "routed-nft": "D"}
+_APART = 0.2
+"""of the way from one rate to the next: where the marks of one rate stand beside each other"""
+_TITLES = {
+    "scan": "scan from outside",
+    "ns": "NS",
+    "rs": "RS",
+    "arp-request": "ARP for gateway",
+    "arp-claim": "ARP claims",
+}
 _RATES = ("2k", "20k", "100k", "max")
 _WIDTH = 9.0
 """inches; README shows it at some 900 pixels"""
@@ -91,21 +99,24 @@ def draw_line(results: Results) -> Any:
 def draw_attack(results: Results) -> Any:
     """Under each attack at each rate: hosts reached for the first time, and by how much the neighbour table grew."""
     figure, rows = plt.subplots(2, len(ATTACKS), figsize=(_WIDTH, 5.0), sharex=True, sharey="row", layout="constrained")
-    lines = {"ours": "l3ctl", **DESIGNS}
+    designs = {"ours": "l3ctl", **DESIGNS}
     for column, attack in enumerate(ATTACKS):
         for axes, measure in zip(rows[:, column], ("cold", "neighbours"), strict=True):
-            for number, (design, title) in enumerate(lines.items()):
+            for number, (design, title) in enumerate(designs.items()):
                 key = "ours" if design == "ours" else "reference"
                 other = "on-link" if design == "ours" else design
                 values = [results.rows[f"attack-{attack}-{rate}-{measure}-{other}"][key] for rate in _RATES]
-                width = _WIDEST - number * _NARROWER  # those below show at the edges of those above
-                look = {"linewidth": width, "marker": "o", "markersize": 1.7 * width, "zorder": 1 + number}
-                axes.plot(_RATES, values, label=title, color=_COLOURS.get(design, _OURS), clip_on=False, **look)
+                places = [place + (number - (len(designs) - 1) / 2) * _APART for place in range(len(_RATES))]
+                look = {"linestyle": "none", "marker": _MARKERS[design], "markersize": 4.5, "zorder": 3}
+                axes.plot(places, values, label=title, color=_COLOURS.get(design, _OURS), clip_on=False, **look)
+            axes.set_xticks(range(len(_RATES)), _RATES, fontsize=8)
+            axes.set_xlim(-0.6, len(_RATES) - 0.4)
             axes.set_ylim(0, 42 if measure == "cold" else 1150)
-        rows[0, column].set_title(attack, fontsize=10)
-    rows[0, 0].set_ylabel("cold hosts reached, of 40")
-    rows[1, 0].set_ylabel("neighbour table grew by")
-    figure.supxlabel("frames a second", fontsize=10)
+            axes.grid(axis="x", visible=False)
+        rows[0, column].set_title(_TITLES[attack], fontsize=10)
+    rows[0, 0].set_ylabel("cold hosts reached, of 40\n(more is better)")
+    rows[1, 0].set_ylabel("neighbour table grew by\n(less is better)")
+    figure.supxlabel("frames a second; the worst of five rounds each", fontsize=10)
     figure.legend(*rows[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
     return figure
 

@@ -5,7 +5,7 @@ BY_NOTHING = 1.05
 
 _LIMIT = "an empty program, which reads nothing of a frame, is the limit and no filter"
 REASONS: dict[str, tuple[str, str, str]] = {
-    "pass-tcp6|pass-udp4|pass-tagged": (
+    "pass-(tcp6|udp4|tagged)(-1.*)?": (
         "ordinary traffic, beside an empty program",
         "some twenty instructions tell it from ARP and ND: two to six nanoseconds",
         f"nothing: {_LIMIT}",
@@ -40,10 +40,15 @@ REASONS: dict[str, tuple[str, str, str]] = {
         "the router's kernel refuses those frames early by itself, and here the filter runs in generic mode, after an skb was made",
         "a netdev with native XDP: see the table of frames as from a NIC",
     ),
-    "attack-.*-cold-.*": (
-        "hosts reached under attack, beside other routers",
+    "attack-.*-(cold|lost)-.*": (
+        "hosts reached, and innocents' pings, under attack, beside other routers",
         "a scan of the hosts' own prefixes is forwarded; when it is more than two CPUs carry, some of it is lost, and some of the pings",
         "more CPUs, or a limit on what is forwarded to one port, which l3ctl does not set",
+    ),
+    "attack-.*-p50-.*": (
+        "an innocent's ping under attack, its median, beside other routers",
+        "both CPUs are full, and the attacker, who shares them, sends the more frames the less each costs, we think: his rate is not kept",
+        "a machine with more CPUs than the lab has threads",
     ),
     "attack-.*-p99-.*": (
         "an innocent's ping under attack, beside other routers",

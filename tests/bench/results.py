@@ -1,7 +1,6 @@
 """A results file, as `l3ctl bench all --output FILE` writes it; and the newest of those in the tree."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,12 @@ class Results:
         self.rows = {row["name"]: row for rows in self.tables.values() for row in rows}
 
     def machine(self) -> str:
-        """In a sentence's part. Tables that were measured of another commit than most are named with theirs."""
-        measured = {name: one["commit"] for name, one in self.told["measured"].items()}
-        usual = Counter(measured.values()).most_common(1)[0][0]
-        others = "".join(f", {name} {commit}" for name, commit in measured.items() if commit != usual)
-        return f"{self.told['cpu']}, Linux {self.told['kernel']}, {self.told['date']}, commit {usual}{others}"
+        """In a sentence's part: what it is, and when and of which commit each table was measured."""
+        runs: dict[tuple[str, str], list[str]] = {}
+        for table, one in self.told["measured"].items():
+            runs.setdefault((one["date"], one["commit"][:7]), []).append(table)
+        told = "; ".join(f"{', '.join(tables)} on {date} at {commit}" for (date, commit), tables in sorted(runs.items(), reverse=True))
+        return f"{self.told['cpu']}, Linux {self.told['kernel']}; {told}"
 
 
 def number(value: float) -> str:

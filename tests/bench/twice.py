@@ -25,10 +25,16 @@ def verdict(first: dict[str, Any], second: dict[str, Any]) -> str:
 
 def compared(first: Results, second: Results) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:
     """Each row that both have measured, with a ratio other than nothing: its name, the verdict, and both."""
-    for name, row in second.rows.items():
+    copied = copies(first, second)
+    for name, row in ((row["name"], row) for table, rows in second.tables.items() if table not in copied for row in rows):
         before = first.rows.get(name)
-        if before and before["ratio"] and row["ratio"] and before != row:  # who is the same to the last digit was copied
+        if before and before["ratio"] and row["ratio"]:
             yield name, verdict(before, row), before, row
+
+
+def copies(first: Results, second: Results) -> list[str]:
+    """The tables that are the same to the last digit: they were measured once."""
+    return [table for table, rows in second.tables.items() if rows and rows == first.tables.get(table)]
 
 
 def _spread(row: dict[str, Any]) -> str:
@@ -43,8 +49,10 @@ def report(first: Results, second: Results) -> list[str]:
         f"{len(rows)} ratios are in [{first.path.name}](../bench/results/{first.path.name}) ({first.machine()}) and in",
         f"[{second.path.name}](../bench/results/{second.path.name}) ({second.machine()}). {counts[ALIKE_ENOUGH]} of them are within",
         f"{ALIKE - 1:.0%} of each other. {counts[WITHIN_THE_SPREAD]} are not, but the rounds of one run reach to what the other says.",
-        f"{counts[ANOTHER]} are others: between the two runs the machine, l3ctl, or what a row measures was another.",
+        f"{counts[ANOTHER]} did not come again: the machine, l3ctl, or what a row measures was another, or nobody knows why.",
     ]
+    if copied := copies(first, second):
+        lines.append(f"One measurement in both, and so not compared: {', '.join(copied)}.")
     if counts[ALIKE_ENOUGH] < len(rows):
         lines += ["", "| row | first (lowest to highest) | second (lowest to highest) | |", "|---|---|---|---|"]
         lines += [
